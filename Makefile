@@ -1,0 +1,61 @@
+# make demo    show the library at work on this machine
+# make check   the quick tier: style, types, unit tests
+# make test    everything; as root on Debian with real Slurm clusters, which it installs, starts and removes
+#              make test PYTEST_ARGS="-k foo" runs a part
+# make slurm-shell CMD='sinfo'   a command (without CMD: a shell) on a real four-node cluster, as root;
+#              SHELL_ARGS=--no-accounting starts it quicker
+# make clean   remove what these have made
+
+PYTHON := $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+            && echo /usr/bin/python3 || echo python3)
+ROOT := $(filter 0,$(shell id -u))
+INSTALLED := .venv/.installed
+AS_ORDINARY_USER := exec env PYTHONPATH=tests $(PYTHON) -B -m clusters.as_ordinary_user make --no-print-directory
+PYTEST_ARGS ?=
+CMD ?=
+SHELL_ARGS ?=
+export PYTEST_ARGS CMD
+
+.PHONY: demo check test everything lint slurm-shell slurm-shell-here clean
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)
+	.venv/bin/python -m psij_like.demo
+
+check: lint
+	.venv/bin/python -m pytest -q tests/unit
+
+lint: $(INSTALLED)
+	.venv/bin/ruff check
+	.venv/bin/mypy
+
+ifeq ($(ROOT),0)
+test:
+	@$(AS_ORDINARY_USER) everything
+
+slurm-shell:
+	@$(AS_ORDINARY_USER) slurm-shell-here SHELL_ARGS='$(SHELL_ARGS)'
+else
+test: everything
+
+slurm-shell: slurm-shell-here
+endif
+
+# A part of the tests is asked for by somebody who works on it: no need to check all of the style first.
+everything: $(INSTALLED) $(if $(PYTEST_ARGS),,lint)
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+slurm-shell-here: $(INSTALLED)
+	@PYTHONPATH=tests $(PYTHON) -m clusters.shell $(SHELL_ARGS) "$$CMD"
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || PYTHONPATH=tests $(PYTHON) -B -m clusters.debian python3-venv
+	@echo 'Installing into .venv ...' >&2
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,46 @@
+"""Submit and follow jobs the same way on every HPC scheduler, in the style of PSI/J.
+
+from psij_like import Job, JobExecutor, JobSpec
+
+executor = JobExecutor.get_instance("slurm")
+job = Job(JobSpec(executable="/bin/date", stdout_path="date.txt"))
+executor.submit(job)
+print(job.wait())
+"""
+
+from psij_like.exceptions import (
+    InvalidJobException,
+    SubmissionUnknownException,
+    SubmitException,
+    UnreachableStateException,
+)
+from psij_like.job import Job, JobStatusCallback
+from psij_like.job_attributes import JobAttributes
+from psij_like.job_executor import JobExecutor, JobExecutorConfig
+from psij_like.job_spec import JobSpec
+from psij_like.job_state import JobState
+from psij_like.job_status import JobStatus, Reason
+from psij_like.launcher import Launcher
+from psij_like.resource_spec import ResourceSpec, ResourceSpecV1
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InvalidJobException",
+    "Job",
+    "JobAttributes",
+    "JobExecutor",
+    "JobExecutorConfig",
+    "JobSpec",
+    "JobState",
+    "JobStatus",
+    "JobStatusCallback",
+    "Launcher",
+    "Reason",
+    "ResourceSpec",
+    "ResourceSpecV1",
+    "SubmissionUnknownException",
+    "SubmitException",
+    "UnreachableStateException",
+    "__version__",
+]

@@ -1,0 +1,77 @@
+"""News of batch jobs: runs a backend's query commands and has it read their answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.evidence import Report
+from psij_like._engine.host import CommandError, CommandMissing, Host, Result
+from psij_like._engine.tracker import Tracked, Unreachable
+
+
+@dataclass
+class BatchSource:
+    """See `_engine.tracker.Source`.
+
+    Attributes:
+        backend: the scheduler.
+        host: where its commands run.
+        timeout: seconds that a command may take.
+    """
+
+    backend: Backend
+    host: Host
+    timeout: float
+    _useless: set[int] = field(default_factory=set)  # detail commands that do not work at this site
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the scheduler's exit codes are those of the jobs."""
+        return self.backend.trusted
+
+    def run(self, command: Command, output: tuple[Path, Path] | None = None) -> Result:
+        """Run one of the backend's commands. CommandError if it gives no result."""
+        environment = {**self.backend.environment(os.environ), **dict(command.variables)}
+        return self.host.run(
+            command.argv, timeout=self.timeout, environment=environment, stdin=command.stdin, output=output
+        )
+
+    def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
+        """See `Source.poll`."""
+        try:
+            return self.backend.reports(self.run(self.backend.status_command(_ids(jobs))))
+        except (CommandError, Unavailable) as error:
+            raise Unreachable(str(error)) from error
+
+    def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
+        """See `Source.details`. A command that does not work at this site is found out once, and left out."""
+        found: dict[str, Report] = {}
+        problem: Exception | None = None
+        answered = False
+        for number in range(self.backend.detail_sources):
+            missing = [native_id for native_id in _ids(jobs) if native_id not in found or not found[native_id].final]
+            if number in self._useless or not missing:
+                continue
+            try:
+                reports = self.backend.detail_reports(number, self.run(self.backend.detail_command(number, missing)))
+            except CommandMissing:
+                self._useless.add(number)
+            except (CommandError, Unavailable) as error:
+                if isinstance(error, Unavailable) and error.for_good:
+                    self._useless.add(number)
+                else:
+                    problem = error
+            else:
+                answered = True
+                found.update({key: report for key, report in reports.items() if key in missing})
+        if problem is not None and not answered:
+            raise Unreachable(str(problem)) from problem
+        return found
+
+
+def _ids(jobs: Sequence[Tracked]) -> list[str]:
+    return list(dict.fromkeys(job.native_id for job in jobs))

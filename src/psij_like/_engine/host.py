@@ -1,0 +1,217 @@
+"""The one seam to the machine: every command and every file operation of the library goes through a `Host`.
+
+`LocalHost` is this machine. Another implementation may put a login node behind SSH in the same place,
+and tests put slow, full or failing file systems there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished command: what it was, its exit code and everything it printed."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def __str__(self) -> str:
+        """The command, its exit code and its own words, for error messages."""
+        words = (self.stderr.strip() or self.stdout.strip())[:2000] or "it printed nothing"
+        return f"{' '.join(self.argv[:8])}{' ...' if len(self.argv) > 8 else ''} (exit code {self.exit_code}): {words}"
+
+
+class CommandError(Exception):
+    """A command gave no result."""
+
+
+class CommandMissing(CommandError):  # noqa: N818 - reads as what happened
+    """The command is not installed, or not in PATH."""
+
+
+class CommandTimeout(CommandError):  # noqa: N818 - reads as what happened
+    """The command did not end within its time limit."""
+
+
+class Host(Protocol):
+    """Where commands run and job files live."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
+        stdin: Path | None = None,
+        output: tuple[Path, Path] | None = None,
+    ) -> Result:
+        """Run a command to its end and give back what it said.
+
+        `output` names files that take stdout and stderr and survive this process; a command that
+        writes to such files is not killed when its time is over, since nobody could tell what it had done.
+
+        Raises:
+            CommandMissing: there is no such command.
+            CommandTimeout: it did not end within `timeout` seconds.
+        """
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory (mode 0700) and its parents. FileExistsError if it is already there."""
+
+    def write(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """Put a whole file in its place, so that readers see all of it or nothing."""
+
+    def append(self, path: Path, text: str) -> None:
+        """Add whole lines to a file of one writer (mode 0600)."""
+
+    def read(self, path: Path) -> str | None:
+        """The text of a file, None if there is none."""
+
+    def names(self, path: Path) -> list[str]:
+        """The names in a directory, empty if there is none."""
+
+    def link_target(self, path: Path) -> str | None:
+        """What a symbolic link points to, None if there is no link."""
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Move a file or directory into a place that is free, atomically."""
+
+    def remove(self, path: Path) -> None:
+        """Remove a file or a tree, if it is there."""
+
+
+class LocalHost:
+    """This machine."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
+        stdin: Path | None = None,
+        output: tuple[Path, Path] | None = None,
+    ) -> Result:
+        """See `Host.run`."""
+        with contextlib.ExitStack() as stack:
+            # Files, not pipes: some schedulers' commands leave a process behind that would keep a pipe open.
+            out, err = (stack.enter_context(_output_file(output, which)) for which in (0, 1))
+            source = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+            try:
+                process = subprocess.Popen(
+                    argv, stdin=source, stdout=out, stderr=err, env=environment, start_new_session=True
+                )
+            except FileNotFoundError as error:
+                raise CommandMissing(f"the command {argv[0]!r} was not found in PATH") from error
+            except OSError as error:
+                raise CommandMissing(f"the command {argv[0]!r} could not be started: {error}") from error
+            if not _wait(process, timeout):
+                if output is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                raise CommandTimeout(f"{' '.join(argv[:4])} did not end within {timeout:g} seconds")
+            return Result(tuple(argv), process.returncode, _text(out), _text(err))
+
+    def make_directory(self, path: Path) -> None:
+        """See `Host.make_directory`."""
+        try:
+            path.mkdir(mode=0o700)
+        except FileNotFoundError:
+            missing = [parent for parent in path.parents if not parent.exists()]
+            for parent in reversed(missing):
+                parent.mkdir(mode=0o700, exist_ok=True)
+            path.mkdir(mode=0o700)
+
+    def write(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """See `Host.write`."""
+        temporary = f"{path}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        _write_all(descriptor, text)
+        os.replace(temporary, path)
+
+    def append(self, path: Path, text: str) -> None:
+        """See `Host.append`."""
+        _write_all(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), text)
+
+    def read(self, path: Path) -> str | None:
+        """See `Host.read`."""
+        try:
+            return path.read_text(encoding="utf-8", errors="surrogateescape")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self, path: Path) -> list[str]:
+        """See `Host.names`."""
+        try:
+            return os.listdir(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def link_target(self, path: Path) -> str | None:
+        """See `Host.link_target`."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    def rename(self, path: Path, target: Path) -> None:
+        """See `Host.rename`."""
+        path.rename(target)
+
+    def remove(self, path: Path) -> None:
+        """See `Host.remove`."""
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _output_file(output: tuple[Path, Path] | None, which: int) -> IO[bytes]:
+    if output is None:
+        return tempfile.TemporaryFile()
+    return open(os.open(output[which], os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w+b")  # noqa: PTH123
+
+
+def _write_all(descriptor: int, text: str) -> None:
+    with open(descriptor, "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Whether the process ended in time. Popen.wait(timeout) would sleep up to 50 ms too long."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if not poll.poll(timeout * 1000):
+            return False
+    finally:
+        os.close(descriptor)
+    process.wait()
+    return True

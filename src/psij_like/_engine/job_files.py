@@ -1,0 +1,224 @@
+"""What is remembered of a job on disk, and what the job itself writes there.
+
+One directory for each unfinished job, below `<work directory>/<executor>/jobs/<job id>`:
+
+    job.json     the intent: specification, executor, time; on disk before anything is submitted
+    body.sh      what the job's body needs: arguments, environment, paths (written once, mode 0600)
+    submit       the script that the scheduler gets
+    submit.out   what the submit command printed, written by the command itself
+    native_id    the scheduler's id of the job, and for a local process its start time
+    cancel       there once a cancel was asked for
+    claim        a symbolic link to the native id of the only copy of the job that may run
+    events.N     the states that run N of the body went through, one a line: time, state
+    end.N        how run N ended (see `Record`); renamed into place when it is whole
+    reaped       the same, by the supervisor of a local job: what the operating system said of its process
+
+When the end of a job is known, one line in `<work directory>/<executor>/ended/<client>.jsonl` takes the
+directory's place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from psij_like._engine.host import Host
+from psij_like.job_state import JobState
+from psij_like.job_status import JobStatus, Reason
+
+# Reasons of a supervisor that outrank what the job says of itself.
+IMPOSED = (str(Reason.TIMEOUT), str(Reason.CANCELLED))
+_RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a job wrote about its latest run.
+
+    Attributes:
+        run: the number of the run, from 1; a scheduler that requeues a job starts another one.
+        events: the states the run went through, with their times (seconds since the epoch).
+        ended: when the run ended (seconds since the epoch); None while it goes on or if it was cut off.
+        exit_code: the job's exit code, 128 + n where a shell saw it end by signal n; None if it never started.
+        received: the signal that the body itself received, if any.
+        failure: a sentence, if something other than the exit code made the job fail.
+        phase: where it failed: "launch" or "staging".
+        reason: the cause, where the writer knows it for certain (a supervisor that enforced a time limit).
+    """
+
+    run: int
+    events: tuple[tuple[JobState, float], ...] = ()
+    ended: float | None = None
+    exit_code: int | None = None
+    received: int | None = None
+    failure: str | None = None
+    phase: str | None = None
+    reason: str | None = None
+
+    @property
+    def clean(self) -> bool:
+        """Whether the run ended by itself, with no signal in play."""
+        return self.ended is not None and self.received is None and (self.exit_code is None or self.exit_code <= 128)
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """One job's directory."""
+
+    host: Host
+    directory: Path
+
+    def path(self, name: str) -> Path:
+        """The path of one of the files listed above."""
+        return self.directory / name
+
+    def record(self) -> Record | None:
+        """What the job wrote about its latest run; None before it started.
+
+        The directory is listed rather than the files probed: network file systems remember that a name was missing.
+        """
+        names = set(self.host.names(self.directory))
+
+        def text(name: str) -> str:
+            return (self.host.read(self.path(name)) or "") if name in names else ""
+
+        run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
+        reaped = _record(run, (), text("reaped"))
+        if not run:
+            return reaped if reaped.ended is not None else None
+        record = _record(run, _events(text(f"events.{run}")), text(f"end.{run}"))
+        if reaped.ended is None or (record.ended is not None and reaped.reason not in IMPOSED):
+            return record
+        return replace(record, ended=reaped.ended, exit_code=reaped.exit_code, reason=reaped.reason)
+
+    def cancel_asked(self) -> bool:
+        """Whether a client asked for the job to be cancelled."""
+        return "cancel" in self.host.names(self.directory)
+
+    def remove(self) -> None:
+        """Forget the directory."""
+        self.host.remove(self.directory)
+
+
+def _events(text: str) -> tuple[tuple[JobState, float], ...]:
+    events = []
+    for line in text.splitlines(keepends=True):
+        words = line.split()
+        if line.endswith("\n") and len(words) == 2:
+            with contextlib.suppress(ValueError, KeyError):
+                events.append((JobState[words[1]], float(words[0])))
+    return tuple(events)
+
+
+def _record(run: int, events: tuple[tuple[JobState, float], ...], end: str | None) -> Record:
+    """Read an end file: `key=value` lines, the last one being `whole=1`. A torn one says nothing."""
+    if not end or not end.endswith("whole=1\n"):
+        return Record(run, events)
+    values = dict(line.split("=", 1) for line in end.splitlines() if "=" in line)
+
+    def number(key: str) -> int | None:
+        text = values.get(key, "")
+        return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
+
+    try:
+        ended = float(values["ended"])
+    except (KeyError, ValueError):
+        return Record(run, events)
+    return Record(
+        run,
+        events,
+        ended,
+        number("exit_code"),
+        number("received"),
+        values.get("failure") or None,
+        values.get("phase") or None,
+        values.get("reason") or None,
+    )
+
+
+class Store:
+    """The jobs that one executor remembers in its work directory."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self.host = host
+        self.directory = directory
+        self._ended = directory / "ended" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+
+    def create(self, job_id: str, intent: dict[str, object]) -> JobFiles:
+        """Put the intent to run a job on disk."""
+        files = self.of(job_id)
+        self.host.make_directory(files.directory)
+        self.host.write(files.path("job.json"), json.dumps(intent))
+        return files
+
+    def of(self, job_id: str) -> JobFiles:
+        """The files of a job by its id."""
+        return JobFiles(self.host, self.directory / "jobs" / job_id)
+
+    def find(self, native_id: str) -> JobFiles | None:
+        """The files of an unfinished (or kept) job by its native id; the newest, if ids were used again."""
+        found: list[tuple[float, JobFiles]] = []
+        for job_id in self.host.names(self.directory / "jobs"):
+            files = self.of(job_id)
+            remembered = (self.host.read(files.path("native_id")) or "").split()
+            claimed = None if remembered else self.host.link_target(files.path("claim"))
+            if native_id in (*remembered[:1], claimed):
+                found.append((self._submitted(files), files))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _submitted(self, files: JobFiles) -> float:
+        try:
+            return float(json.loads(files.host.read(files.path("job.json")) or "{}").get("submitted", 0))
+        except (ValueError, AttributeError, TypeError):
+            return 0.0
+
+    def remember_end(self, job_id: str, native_id: str | None, status: JobStatus) -> None:
+        """Keep the end of a job after its directory is gone."""
+        line = {
+            "job_id": job_id,
+            "native_id": native_id,
+            "state": str(status.state),
+            "time": status.time,
+            "message": status.message,
+            "exit_code": status.exit_code,
+            "metadata": status.metadata,
+            "remembered": time.time(),
+        }
+        try:
+            self.host.append(self._ended, json.dumps(line) + "\n")
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                self.host.make_directory(self._ended.parent)
+            self.host.append(self._ended, json.dumps(line) + "\n")
+
+    def find_end(self, native_id: str) -> JobStatus | None:
+        """The remembered end of a job by its native id; the newest, if ids were used again."""
+        newest = max(self._ends(native_id), key=lambda line: float(line.get("remembered", 0)), default=None)
+        if newest is None:
+            return None
+        return JobStatus(
+            JobState[newest["state"]],
+            newest["time"],
+            newest["message"],
+            newest["exit_code"],
+            newest["metadata"],
+        )
+
+    def _ends(self, native_id: str) -> Iterator[dict[str, Any]]:
+        token = json.dumps(native_id)
+        for name in self.host.names(self.directory / "ended"):
+            for line in (self.host.read(self.directory / "ended" / name) or "").splitlines():
+                if token in line:
+                    with contextlib.suppress(ValueError):
+                        entry = json.loads(line)
+                        if isinstance(entry, dict) and entry.get("native_id") == native_id:
+                            yield entry

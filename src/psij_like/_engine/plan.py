@@ -1,0 +1,265 @@
+"""From a valid specification to everything that running it needs: a plan, and the text of the job's body data."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from psij_like._engine.quote import shell_array, shell_assignment, shell_word
+from psij_like.exceptions import InvalidJobException
+from psij_like.job_spec import JobSpec
+from psij_like.resource_spec import ResourceSpecV1
+from psij_like.staging import URI, StageOutFlags
+
+# The shell that runs a job's body sets these itself: a value given for one of them could not arrive.
+_SHELL_OWNED = frozenset(
+    [
+        "BASHOPTS",
+        "BASHPID",
+        "BASH_ALIASES",
+        "BASH_ARGC",
+        "BASH_ARGV",
+        "BASH_ARGV0",
+        "BASH_CMDS",
+        "BASH_COMMAND",
+        "BASH_LINENO",
+        "BASH_SOURCE",
+        "BASH_SUBSHELL",
+        "BASH_VERSINFO",
+        "BASH_VERSION",
+        "BASH_XTRACEFD",
+        "COMP_WORDBREAKS",
+        "DIRSTACK",
+        "EPOCHREALTIME",
+        "EPOCHSECONDS",
+        "EUID",
+        "FUNCNAME",
+        "GROUPS",
+        "HISTCMD",
+        "LINENO",
+        "OPTIND",
+        "PIPESTATUS",
+        "POSIXLY_CORRECT",
+        "PPID",
+        "RANDOM",
+        "SECONDS",
+        "SHELLOPTS",
+        "SRANDOM",
+        "UID",
+        "_",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the processes of a job are started.
+
+    Attributes:
+        argv: the whole command, launcher, executable and arguments.
+        lead_node_only: whether all the processes run on the lead node, where the executable can be looked for.
+    """
+
+    argv: tuple[str, ...]
+    lead_node_only: bool
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job asks for, with every default filled in.
+
+    Attributes:
+        nodes: number of nodes.
+        processes: number of processes (ranks).
+        processes_per_node: processes on each node.
+        cores_per_process: CPU cores for each process.
+        gpus_per_process: GPUs for each process.
+        exclusive: whether the nodes are for this job alone.
+        memory: bytes for the whole job; None leaves it to the scheduler.
+    """
+
+    nodes: int
+    processes: int
+    processes_per_node: int
+    cores_per_process: int
+    gpus_per_process: int
+    exclusive: bool
+    memory: int | None
+
+    @property
+    def memory_per_node(self) -> int | None:
+        """Bytes on each node, rounded up."""
+        return None if self.memory is None else -(-self.memory // self.nodes)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job, ready to be rendered.
+
+    Attributes:
+        job_id: the job's id.
+        spec: its specification, valid.
+        directory: the job's working directory, absolute or starting with "~".
+        job_directory: where the job's own files are (see `_engine.job_files`).
+        resources: what it asks for.
+        launch: the command that starts its processes.
+        walltime: its time limit, whole seconds, rounded up.
+        token: tells the copies of the job that several attempts to submit it may have left apart.
+    """
+
+    job_id: str
+    spec: JobSpec
+    directory: str
+    job_directory: Path
+    resources: Resources
+    launch: Launch
+    walltime: int
+    token: str
+
+
+def make_plan(job_id: str, spec: JobSpec, launch: Launch, job_directory: Path) -> Plan:
+    """Resolve everything that a specification leaves open.
+
+    Relative stage-in sources and stage-out targets, and a missing `directory`, mean the directory the submitter is in.
+
+    Raises:
+        InvalidJobException: a value cannot be carried to a job.
+    """
+    for name in spec.environment or ():
+        if name in _SHELL_OWNED or name.startswith("psij_"):
+            raise InvalidJobException(
+                f"JobSpec.environment: {name!r} is a variable that the shell around the job keeps for itself; "
+                "set it in a pre_launch script or in the program instead"
+            )
+    attributes = spec.attributes
+    return Plan(
+        job_id,
+        spec,
+        str(spec.directory) if spec.directory is not None else str(Path.cwd()),
+        job_directory,
+        plan_resources(spec),
+        launch,
+        max(1, math.ceil(attributes.duration.total_seconds())),
+        os.urandom(8).hex(),
+    )
+
+
+def plan_resources(spec: JobSpec) -> Resources:
+    """What a specification asks for, with every default filled in.
+
+    Raises:
+        InvalidJobException: the resources are of a version that is not known here.
+    """
+    resources = spec.resources
+    if resources is None:
+        return Resources(1, 1, 1, 1, 0, False, None)
+    if not isinstance(resources, ResourceSpecV1):
+        raise InvalidJobException(
+            f"JobSpec.resources: version {resources.version} is not known here; use ResourceSpecV1"
+        )
+    return Resources(
+        resources.computed_node_count,
+        resources.computed_process_count,
+        resources.computed_processes_per_node,
+        resources.cpu_cores_per_process or 1,
+        resources.gpu_cores_per_process or 0,
+        bool(resources.exclusive_node_use),
+        resources.memory,
+    )
+
+
+def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
+    """The text of `body.sh`: every value of the user's, quoted, for `templates/body.mustache`.
+
+    `bell` is the address, port and text with which the job may ring.
+    """
+    spec = plan.spec
+    here = Path.cwd()
+    words = {
+        "PSIJ_JOB_ID": plan.job_id,
+        "psij_valid_token": plan.token,
+        "psij_directory": plan.directory,
+        "psij_stdin": str(spec.stdin_path or "/dev/null"),
+        "psij_stdout": str(spec.stdout_path or "/dev/null"),
+        "psij_stderr": str(spec.stderr_path or "/dev/null"),
+        "psij_pre_launch": _script(spec.pre_launch, here),
+        "psij_post_launch": _script(spec.post_launch, here),
+        "psij_process_count": str(plan.resources.processes),
+        "psij_check": str(spec.executable) if plan.launch.lead_node_only else "",
+        "psij_cleanup_flags": _flags(spec.cleanup_flags),
+        "psij_bell_host": bell[0] if bell else "",
+        "psij_bell_port": str(bell[1]) if bell else "",
+        "psij_bell_text": bell[2] if bell else "",
+    }
+    stage_in = [
+        word
+        for stage in sorted(spec.stage_in or (), key=lambda stage: str(stage.target))
+        for word in (stage.mode.name, str(here / _path(stage.source)), str(stage.target))
+    ]
+    stage_out = [
+        word
+        for stage in sorted(spec.stage_out or (), key=lambda stage: str(stage.source))
+        for word in (_flags(stage.flags), stage.mode.name, str(stage.source), str(here / _path(stage.target)))
+    ]
+    lines = [f"{name}={shell_word(word)}" for name, word in words.items()]
+    lines += [
+        f"psij_argv={shell_array(plan.launch.argv)}",
+        f"psij_stage_in={shell_array(stage_in)}",
+        f"psij_stage_out={shell_array(stage_out)}",
+        f"psij_cleanup={shell_array(sorted(map(_plain, spec.cleanup or ())))}",
+        "psij_environment() {",
+        *(f"export {shell_assignment(name, value)}" for name, value in (spec.environment or {}).items()),
+        ":",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def script_data(plan: Plan) -> dict[str, object]:
+    """What every script template may use: the job's own directory and its token, quoted."""
+    return {"job_dir": shell_word(str(plan.job_directory)), "token": plan.token}
+
+
+def needs_shell(spec: JobSpec, launch: Launch) -> bool:
+    """Whether a job needs its body run by a shell, rather than its executable started directly."""
+    return bool(
+        spec.pre_launch
+        or spec.post_launch
+        or spec.stage_in
+        or spec.stage_out
+        or spec.cleanup
+        or launch.argv[: 1 + len(spec.arguments or ())] != (str(spec.executable), *(spec.arguments or ()))
+    )
+
+
+def _path(location: URI | Path | str) -> str:
+    return location.path if isinstance(location, URI) else str(location)
+
+
+def _script(path: Path | None, here: Path) -> str:
+    """The text with which a shell finds a script: an absolute path, or one below the home directory."""
+    if path is None:
+        return ""
+    text = str(path)
+    return str(Path.home() / text[2:]) if text.startswith("~/") else str(here / text)
+
+
+def _plain(path: object) -> str:
+    return str(path)
+
+
+_FLAG_NAMES = (
+    (StageOutFlags.IF_PRESENT, "IF_PRESENT"),
+    (StageOutFlags.ON_SUCCESS, "ON_SUCCESS"),
+    (StageOutFlags.ON_ERROR, "ON_ERROR"),
+    (StageOutFlags.ON_CANCEL, "ON_CANCEL"),
+)
+
+
+def _flags(flags: StageOutFlags) -> str:
+    """Names of flags for the body. IF_PRESENT alone names no outcome, so it means every outcome."""
+    if flags == StageOutFlags.IF_PRESENT:
+        flags |= StageOutFlags.ALWAYS
+    return " ".join(name for flag, name in _FLAG_NAMES if flag in flags)

@@ -1,0 +1,123 @@
+"""Processes of this machine: which one is which, whether it lives, and news of its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from psij_like._engine.job_files import JobFiles
+from psij_like._engine.supervisor import GRACE, process_tree, start_time
+
+
+class Identity(NamedTuple):
+    """A process and its supervisor, told apart from later processes of the same ids by their start times."""
+
+    pid: int
+    start: str
+    supervisor: int
+    supervisor_start: str
+
+    @staticmethod
+    def of(files: JobFiles) -> Identity | None:
+        """The identity that a job's supervisor wrote down; None before it did."""
+        words = (files.host.read(files.path("native_id")) or "").split()
+        if len(words) != 4 or not (words[0].isdigit() and words[2].isdigit()):
+            return None
+        return Identity(int(words[0]), words[1], int(words[2]), words[3])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process lives."""
+        return start_time(self.pid) == self.start
+
+    @property
+    def supervised(self) -> bool:
+        """Whether its supervisor lives."""
+        return start_time(self.supervisor) == self.supervisor_start
+
+
+def end_tree(pid: int, job: str) -> None:
+    """End a process and all that belongs to it, in the background: SIGTERM, and SIGKILL after the grace."""
+    threading.Thread(target=_end_tree, args=(pid, job), name="psij-like cancel", daemon=True).start()
+
+
+def _end_tree(pid: int, job: str) -> None:
+    import psutil  # noqa: PLC0415 - slow to import, needed only here
+
+    processes = process_tree(pid, job)
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=GRACE)
+    for process in stubborn:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+class ProcessWatcher:
+    """Tells of the end of processes that are not our children, with one thread while there are any.
+
+    Args:
+        ended: called with the key of a process that has ended, on the watcher's thread.
+    """
+
+    _POLL = 0.2  # seconds between looks, where the system has no pidfd_open (Linux before 5.3)
+
+    def __init__(self, ended: Callable[[str], None]) -> None:
+        self._ended = ended
+        self._lock = threading.Lock()
+        self._watched: dict[int, tuple[str, int, str]] = {}  # pidfd, or -pid without: key, pid, start
+        self._wake: tuple[int, int] | None = None
+
+    def watch(self, key: str, pid: int) -> None:
+        """Tell of the end of a process; soon, if it has ended already."""
+        start = start_time(pid)
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._ended(key)
+            return
+        except (AttributeError, OSError):
+            handle = -pid
+        with self._lock:
+            self._watched[handle] = (key, pid, start)
+            if self._wake is None:
+                self._wake = os.pipe()
+                threading.Thread(target=self._run, args=self._wake, name="psij-like processes", daemon=True).start()
+            os.write(self._wake[1], b"!")
+
+    def _run(self, reader: int, writer: int) -> None:
+        try:
+            while True:
+                with self._lock:
+                    if not self._watched:
+                        self._wake = None
+                        return
+                    handles = list(self._watched)
+                self._wait(reader, handles)
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def _wait(self, reader: int, handles: list[int]) -> None:
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        for handle in handles:
+            if handle >= 0:
+                poll.register(handle, select.POLLIN)
+        limit = self._POLL * 1000 if any(handle < 0 for handle in handles) else None
+        ready = {handle for handle, _ in poll.poll(limit)}
+        if reader in ready:
+            os.read(reader, 4096)
+        for handle in handles:
+            _, pid, start = self._watched[handle]
+            if handle in ready or (handle < 0 and start_time(pid) != start):
+                with self._lock:
+                    key, _, _ = self._watched.pop(handle)
+                if handle >= 0:
+                    os.close(handle)
+                self._ended(key)

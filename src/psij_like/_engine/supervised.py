@@ -1,0 +1,134 @@
+"""The client's end of the supervisor of local jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_START_LIMIT = 30.0  # seconds for a supervisor to start and for a request to be answered
+
+
+class SupervisorLost(Exception):  # noqa: N818 - reads as what happened
+    """The supervisor does not answer."""
+
+
+class SupervisorClient:
+    """Starts a supervisor when it is needed, and speaks to it.
+
+    Args:
+        news: called, on a thread of this object's, with the id of a job whose end is on disk; None for all jobs,
+            when the supervisor itself has gone.
+    """
+
+    def __init__(self, news: Callable[[str | None], None]) -> None:
+        self._news = news
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._base: dict[str, str] | None = None
+        self.jobs: set[str] = set()
+        """The jobs that the supervisor has started and whose end it has not told yet."""
+        self._answers: dict[str, tuple[threading.Event, dict[str, Any]]] = {}
+
+    def run(self, job: str, **request: object) -> tuple[int, bool]:
+        """Start a job (see `supervisor.Request`). Its process id, and whether it is running its command.
+
+        Raises:
+            SupervisorLost: nobody knows whether it was started.
+            OSError: the supervisor can not start it, or can not itself be started.
+        """
+        answered = threading.Event()
+        answer: dict[str, Any] = {}
+        self._answers[job] = (answered, answer)
+        self.jobs.add(job)
+        try:
+            with self._lock:
+                connection = self._connect()
+                environment = dict(os.environ)
+                if environment != self._base:
+                    _send(connection, {"do": "base", "environment": environment})
+                    self._base = environment
+                _send(connection, {"do": "run", "job": job, **request})
+            if not answered.wait(_START_LIMIT) or "lost" in answer:
+                raise SupervisorLost("the supervisor of local jobs does not answer")
+        finally:
+            self._answers.pop(job, None)
+        if "refused" in answer:
+            self.jobs.discard(job)
+            raise OSError(str(answer["refused"]))
+        return int(answer["pid"]), not answer["failed"]
+
+    def kill(self, job: str) -> bool:
+        """Have a job's process tree ended. False if it is not a job of this supervisor."""
+        with self._lock:
+            if self._socket is None or job not in self.jobs:
+                return False
+            try:
+                _send(self._socket, {"do": "kill", "job": job})
+            except OSError:
+                return False
+            return True
+
+    def abandon(self) -> None:
+        """In a forked child: leave the supervisor to the parent."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            ours, theirs = socket.socketpair()
+            if not sys.executable:
+                raise OSError("sys.executable is not set, so the supervisor of local jobs can not be started")
+            subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("supervisor.py")), _umask()],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"},
+                cwd="/",
+                start_new_session=True,
+            ).returncode = 0  # it is to outlive us: nobody waits for it
+            theirs.close()
+            self._socket, self._base = ours, None
+            threading.Thread(target=self._listen, args=(ours,), name="psij-like local", daemon=True).start()
+        return self._socket
+
+    def _listen(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection.makefile("rb") as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "end" in message:
+                    self.jobs.discard(message["job"])
+                    self._news(message["job"])
+                    continue
+                waiting = self._answers.get(message["job"])
+                if waiting is not None:
+                    waiting[1].update(message)
+                    waiting[0].set()
+        with self._lock:
+            self._socket = None
+            self.jobs.clear()
+        for answered, answer in list(self._answers.values()):
+            answer["lost"] = True
+            answered.set()
+        self._news(None)
+
+
+def _umask() -> str:
+    """This process's umask, read without the race of setting it for a moment."""
+    with Path("/proc/self/status").open() as status:
+        for line in status:
+            if line.startswith("Umask:"):
+                return line.split()[1]
+    return "077"
+
+
+def _send(connection: socket.socket, message: dict[str, object]) -> None:
+    connection.sendall(json.dumps(message).encode() + b"\n")

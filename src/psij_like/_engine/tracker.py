@@ -1,0 +1,459 @@
+"""Follows jobs: one tracker for each (backend, instance or cluster, user, host) in a process.
+
+A tracker has one thread, which runs while one of its jobs is alive. It wakes up for the doorbell, for the answer
+of a query, and when a look or a query is due. Queries run beside it, one at a time, so that a hanging command
+delays no other news. It moves evidence about; what the evidence means is decided in `_engine.evidence`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import logging
+import os
+import random
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+from psij_like._engine.doorbell import Doorbell
+from psij_like._engine.evidence import Evidence, Patience, Report, judge
+from psij_like._engine.follow import Followed
+from psij_like._engine.job_files import JobFiles
+from psij_like.job_status import JobStatus
+
+_log = logging.getLogger(__name__)
+
+# After a ring, a shared file system may show the news late: look again after these seconds.
+_LOOK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
+_EARLY_REPORTS = 10_000  # pushed reports about jobs that are not known yet, kept for their submission to return
+
+
+class Unreachable(Exception):  # noqa: N818 - reads as what happened
+    """A scheduler could not be asked; its jobs are presumed alive."""
+
+
+class Source(Protocol):
+    """Where the news of a kind of jobs comes from."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the exit codes in its reports are those of the jobs."""
+
+    def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
+        """Ask about all the jobs at once; those it does not know are missing in the answer.
+
+        Raises:
+            Unreachable: nothing can be said now.
+        """
+
+    def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
+        """Ask costlier sources about jobs that ended or vanished.
+
+        Raises:
+            Unreachable: nothing can be said now.
+        """
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a tracker asks, in seconds.
+
+    Attributes:
+        first: from a submission to the first query.
+        shortest: between two queries, at least.
+        longest: between two queries when nothing changes.
+        patience: how long to wait for better evidence.
+        warn_after: failed queries in a row before a warning is logged.
+    """
+
+    first: float = 2.0
+    shortest: float = 1.0
+    longest: float = 30.0
+    patience: Patience = field(default_factory=Patience)
+    warn_after: int = 2
+
+
+class Tracked:
+    """A job that a tracker follows. All but the tracker leave its attributes alone after `add`."""
+
+    __slots__ = (
+        "ended_at",
+        "evidence",
+        "files",
+        "followed",
+        "look_due",
+        "looks",
+        "native_id",
+        "recall",
+        "rings",
+        "unlisted_at",
+    )
+
+    def __init__(
+        self,
+        followed: Followed,
+        native_id: str,
+        files: JobFiles | None,
+        walltime: float | None = None,
+        recall: Callable[[], JobFiles | JobStatus | None] | None = None,
+    ) -> None:
+        self.followed = followed
+        self.native_id = native_id
+        self.files = files
+        self.evidence = Evidence(own=files is not None, walltime=walltime)
+        self.recall = recall  # finds what is remembered of an attached job: its files, or its end
+        self.unlisted_at: float | None = None
+        self.ended_at: float | None = None
+        self.look_due: float | None = None
+        self.looks = 0
+        self.rings = 0
+
+
+@dataclass
+class _Answer:
+    asked: Sequence[Tracked]
+    details: bool
+    reports: Mapping[str, Report] | Unreachable
+
+
+class Tracker:
+    """See the module."""
+
+    def __init__(self, source: Source, pace: Pace, doorbell: Doorbell | None = None) -> None:
+        self._source = source
+        self._pace = pace
+        self.doorbell = doorbell
+        self._lock = threading.Lock()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._running = False
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        # What follows belongs to the tracker's thread.
+        self._jobs: dict[str, list[Tracked]] = {}
+        self._by_directory: dict[str, list[Tracked]] = {}
+        self._early: dict[str, Report] = {}
+        self._looks: list[tuple[float, int, Tracked]] = []
+        self._numbers = itertools.count()
+        self._want_details: dict[Tracked, None] = {}
+        self._asking = False
+        self._asked_at = float("-inf")
+        self._interval = pace.shortest
+        self._next_poll = float("inf")
+        self._failures = 0
+
+    # ---- called from any thread
+
+    def add(self, job: Tracked) -> None:
+        """Follow a job."""
+        self._post(lambda: self._add(job))
+
+    def look(self, directory: str, *, ask: bool = False) -> None:
+        """The files of the job in that directory may have news; `ask`: the source may have some too."""
+        self._post(lambda: self._ring(directory, ask))
+
+    def report(self, reports: Sequence[Report]) -> None:
+        """News that a source pushes."""
+        self._post(lambda: self._take_pushed(reports))
+
+    def cancelling(self, native_id: str, *, delivered: bool) -> None:
+        """A cancel of the job was asked for, or delivered."""
+        self._post(lambda: self._note_cancel(native_id, delivered))
+
+    def _post(self, message: Callable[[], None]) -> None:
+        with self._lock:
+            self._inbox.append(message)
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="psij-like tracker", daemon=True).start()
+        with contextlib.suppress(BlockingIOError):  # it has been woken up already
+            self._wake_writer.send(b"!")
+
+    # ---- the tracker's thread
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_reader, selectors.EVENT_READ)
+            if self.doorbell is not None:
+                selector.register(self.doorbell, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select(self._timeout()):
+                    if key.fileobj is self._wake_reader:
+                        self._wake_reader.recv(4096)
+                    elif self.doorbell is not None:
+                        for directory in self.doorbell.rings():
+                            self._ring(directory, ask=False)
+                self._step()
+                with self._lock:
+                    if not self._inbox and not self._jobs and not self._asking:
+                        self._running = False
+                        return
+
+    def _timeout(self) -> float | None:
+        if self._inbox:
+            return 0.0
+        due = self._looks[0][0] if self._looks else float("inf")
+        if not self._asking:
+            due = min(due, self._next_poll)
+        return None if due == float("inf") else max(0.0, due - monotonic())
+
+    def _step(self) -> None:
+        while self._inbox:
+            message = self._inbox.popleft()
+            try:
+                message()
+            except Exception:
+                _log.exception("a piece of news could not be taken in; the jobs are followed on")
+        now = monotonic()
+        while self._looks and self._looks[0][0] <= now:
+            due, _, job = heapq.heappop(self._looks)
+            if job.look_due == due:
+                job.look_due = None
+                self._look(job)
+        if not self._asking and now >= self._next_poll:
+            self._ask()
+
+    def _add(self, job: Tracked) -> None:
+        job.evidence.trusted = self._source.trusted
+        if job.recall is not None:
+            remembered = job.recall()
+            if isinstance(remembered, JobStatus):
+                job.followed.end(remembered, None)
+                return
+            job.files = remembered
+            job.evidence.own = remembered is not None
+        self._jobs.setdefault(job.native_id, []).append(job)
+        if job.files is not None:
+            self._by_directory.setdefault(job.files.directory.name, []).append(job)
+        early = self._early.pop(job.native_id, None)
+        if early is not None:
+            self._take(job, early, monotonic())
+        delay = self._pace.shortest if job.recall is not None else self._pace.first
+        self._next_poll = min(self._next_poll, max(monotonic() + delay, self._asked_at + self._pace.shortest))
+        if job.recall is not None:
+            self._next_poll = min(self._next_poll, max(monotonic(), self._asked_at + self._pace.shortest))
+        self._interval = self._pace.shortest
+        self._look(job)
+
+    def _ring(self, directory: str, ask: bool) -> None:
+        for job in list(self._by_directory.get(directory, ())):
+            job.rings += 1
+            job.looks = 0
+            self._look(job)
+        if ask:
+            self._hurry()
+
+    def _note_cancel(self, native_id: str, delivered: bool) -> None:
+        for job in list(self._jobs.get(native_id, ())):
+            job.evidence.cancel_asked = True
+            job.evidence.cancel_delivered |= delivered
+            self._consider(job)
+        if delivered:
+            self._hurry()
+
+    def _take_pushed(self, reports: Sequence[Report]) -> None:
+        now = monotonic()
+        for report in reports:
+            jobs = self._jobs.get(report.native_id)
+            if jobs is None:
+                self._early[report.native_id] = report
+                if len(self._early) > _EARLY_REPORTS:
+                    del self._early[next(iter(self._early))]
+                continue
+            for job in list(jobs):
+                self._take(job, report, now)
+                self._look(job)
+
+    def _look(self, job: Tracked) -> None:
+        """Read the job's own files, and judge."""
+        if job.files is not None:
+            try:
+                record = job.files.record()
+            except OSError as error:
+                _log.warning("the files of job %s can not be read now: %s", job.native_id, error)
+                record = None
+            # What was seen once stays seen, though a file system may show an older view.
+            if record is not None and (job.evidence.record is None or record.run >= job.evidence.record.run):
+                job.evidence.record = record
+            seen = 0 if record is None else len(record.events) + (record.ended is not None)
+            if seen < job.rings:
+                self._look_later(job)
+        self._consider(job)
+
+    def _look_later(self, job: Tracked) -> None:
+        if job.looks < len(_LOOK_AGAIN) and job.look_due is None:
+            job.look_due = monotonic() + _LOOK_AGAIN[job.looks]
+            job.looks += 1
+            heapq.heappush(self._looks, (job.look_due, next(self._numbers), job))
+
+    def _consider(self, job: Tracked) -> None:
+        """Judge the evidence, and do what the verdict says."""
+        if job.ended_at is not None:
+            job.evidence.ended = monotonic() - job.ended_at
+        verdict = judge(job.evidence, self._pace.patience)
+        if verdict.status is not None and verdict.status.final:
+            self._drop(job)
+            job.followed.end(verdict.status, job.evidence.record)
+            return
+        if verdict.status is not None:
+            job.followed.publish(verdict.status, job.evidence.record)
+        if verdict.ask_scheduler:
+            self._hurry(again=False)
+        if verdict.ask_details:
+            self._want_details[job] = None
+            self._hurry(again=False)
+        if verdict.wait is not None:
+            if job.looks >= len(_LOOK_AGAIN):
+                job.looks = len(_LOOK_AGAIN) // 2
+            self._look_later(job)
+
+    def _drop(self, job: Tracked) -> None:
+        _discard(self._jobs, job.native_id, job)
+        if job.files is not None:
+            _discard(self._by_directory, job.files.directory.name, job)
+        self._want_details.pop(job, None)
+        job.look_due = None
+        if not self._jobs:
+            self._next_poll = float("inf")
+
+    def _hurry(self, *, again: bool = True) -> None:
+        """Have the source asked as soon as it may be; `again`: and more often from then on."""
+        if not self._jobs:
+            return
+        if again:
+            self._interval = self._pace.shortest
+        self._next_poll = min(self._next_poll, max(monotonic(), self._asked_at + self._interval))
+
+    def _ask(self) -> None:
+        """Start the query that is due, beside this thread."""
+        jobs = [job for same in self._jobs.values() for job in same]
+        if not jobs:
+            self._next_poll = float("inf")
+            return
+        detailed = list(self._want_details)
+        self._want_details.clear()
+        self._asking = True
+        self._asked_at = monotonic()
+        threading.Thread(target=self._query, args=(jobs, detailed), name="psij-like query", daemon=True).start()
+
+    def _query(self, jobs: Sequence[Tracked], detailed: Sequence[Tracked]) -> None:
+        answers = [_answer(self._source.poll, jobs, details=False)]
+        if detailed:
+            answers.append(_answer(self._source.details, detailed, details=True))
+        self._post(lambda: self._take_answers(answers))
+
+    def _take_answers(self, answers: Sequence[_Answer]) -> None:
+        self._asking = False
+        changed = False
+        now = monotonic()
+        for answer in answers:
+            if isinstance(answer.reports, Unreachable):
+                self._failed(answer)
+                continue
+            if not answer.details:
+                self._recovered()
+            for job in answer.asked:
+                if job in self._jobs.get(job.native_id, ()):
+                    changed |= self._take_answer(job, answer.reports.get(job.native_id), answer.details, now)
+        self._interval = self._pace.shortest if changed else min(self._interval * 1.5, self._pace.longest)
+        if self._jobs:
+            jitter = random.uniform(0.9, 1.1)  # noqa: S311 - not for secrets
+            self._next_poll = max(self._asked_at + self._interval * jitter, now)
+            if self._want_details and changed:
+                self._next_poll = now
+
+    def _take_answer(self, job: Tracked, report: Report | None, details: bool, now: float) -> bool:
+        """Add a query's answer to the evidence about a job; whether it says anything new."""
+        evidence = job.evidence
+        before = evidence.report
+        if details:
+            evidence.details_asked = True
+            evidence.details_alive = report is not None and report.state is not None and not report.final
+            if report is not None and report.final:
+                self._take(job, report, now)
+        elif report is None:
+            if job.unlisted_at is None:
+                job.unlisted_at = now
+            evidence.unlisted = now - job.unlisted_at
+        else:
+            self._take(job, report, now)
+            if not report.final:
+                evidence.details_asked = False
+        changed = before != evidence.report or (evidence.unlisted is not None and not evidence.details_asked)
+        if changed or evidence.unlisted is not None or (evidence.report is not None and evidence.report.final):
+            self._look(job)
+        return changed
+
+    def _take(self, job: Tracked, report: Report, now: float) -> None:
+        evidence = job.evidence
+        if not report.final or evidence.report is None or not evidence.report.final or report.reason is not None:
+            evidence.report = report
+        job.unlisted_at = evidence.unlisted = None
+        if not report.final:
+            job.ended_at = evidence.ended = None
+        elif job.ended_at is None:
+            job.ended_at = now
+            evidence.ended = 0.0
+            job.looks = 0
+
+    def _failed(self, answer: _Answer) -> None:
+        if answer.details:
+            self._want_details.update(dict.fromkeys(answer.asked))
+            return
+        self._failures += 1
+        if self._failures == self._pace.warn_after:
+            _log.warning("the scheduler can not be asked; its jobs are presumed alive: %s", answer.reports)
+
+    def _recovered(self) -> None:
+        if self._failures >= self._pace.warn_after:
+            _log.warning("the scheduler answers again")
+        self._failures = 0
+
+
+def _answer(
+    query: Callable[[Sequence[Tracked]], Mapping[str, Report]], jobs: Sequence[Tracked], *, details: bool
+) -> _Answer:
+    try:
+        return _Answer(jobs, details, query(jobs))
+    except Unreachable as error:
+        return _Answer(jobs, details, error)
+    except Exception as error:
+        _log.exception("a query about jobs failed in the library itself; the jobs are presumed alive")
+        return _Answer(jobs, details, Unreachable(str(error)))
+
+
+def _discard(index: dict[str, list[Tracked]], key: str, job: Tracked) -> None:
+    same = index.get(key, [])
+    if job in same:
+        same.remove(job)
+    if not same:
+        index.pop(key, None)
+
+
+_trackers: dict[Hashable, Tracker] = {}
+_registry_lock = threading.Lock()
+
+
+def shared_tracker(key: Hashable, make: Callable[[], Tracker]) -> Tracker:
+    """The tracker of this process for a (backend, instance, user, host, ...)."""
+    with _registry_lock:
+        tracker = _trackers.get(key)
+        if tracker is None:
+            tracker = _trackers[key] = make()
+        return tracker
+
+
+def _start_afresh() -> None:
+    global _registry_lock  # noqa: PLW0603 - it may have been held by a thread that a forked child lacks
+    _registry_lock = threading.Lock()
+    _trackers.clear()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

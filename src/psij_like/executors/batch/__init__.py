@@ -1,0 +1,1 @@
+"""Batch schedulers: what is true of one each."""

@@ -1,0 +1,167 @@
+"""What the executors of batch schedulers have in common."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+from psij_like._engine.backend import Backend, Refused
+from psij_like._engine.batch_source import BatchSource
+from psij_like._engine.doorbell import open_doorbell
+from psij_like._engine.evidence import Patience, Report
+from psij_like._engine.host import CommandMissing, CommandTimeout
+from psij_like._engine.job_files import JobFiles
+from psij_like._engine.plan import Plan, body_data
+from psij_like._engine.tracker import Pace, Tracker, shared_tracker
+from psij_like.exceptions import SubmissionUnknownException, SubmitException
+from psij_like.executors.tracked import TrackedJobExecutor
+from psij_like.job import Job
+from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_state import JobState
+
+
+class BatchSchedulerExecutorConfig(JobExecutorConfig):
+    """What can be set for the executor of a batch scheduler. Times are in seconds.
+
+    Args:
+        launcher_log_file, work_directory, keep_files, launcher_options: see `JobExecutorConfig`.
+        queue_polling_interval: the longest time between two status queries; the tracker asks more often while
+            something changes, and not at all while no job is alive.
+        initial_queue_polling_delay: from a submission to the first status query.
+        queue_polling_error_threshold: failed status queries in a row before a warning is logged. Jobs are presumed
+            alive however many fail.
+        minimum_polling_interval: the shortest time between two status queries.
+        command_timeout: how long a command of the scheduler may take.
+        doorbell: whether jobs tell this process of news by a datagram (UDP) as it happens; without, news comes by
+            polling alone.
+        doorbell_address: the numeric IPv4 address of this machine that the nodes reach; found out if None.
+        record_patience: how long to wait for the record of a job that the scheduler says is over.
+        lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
+    """
+
+    def __init__(
+        self,
+        launcher_log_file: Path | str | None = None,
+        work_directory: Path | str | None = None,
+        queue_polling_interval: float = 30,
+        initial_queue_polling_delay: float = 2,
+        queue_polling_error_threshold: int = 2,
+        keep_files: bool = False,
+        *,
+        launcher_options: dict[str, dict[str, object]] | None = None,
+        minimum_polling_interval: float = 1,
+        command_timeout: float = 60,
+        doorbell: bool = True,
+        doorbell_address: str | None = None,
+        record_patience: float = 10,
+        lost_patience: float = 60,
+    ) -> None:
+        super().__init__(launcher_log_file, work_directory, keep_files, launcher_options)
+        self.queue_polling_interval = queue_polling_interval
+        self.initial_queue_polling_delay = initial_queue_polling_delay
+        self.queue_polling_error_threshold = queue_polling_error_threshold
+        self.minimum_polling_interval = minimum_polling_interval
+        self.command_timeout = command_timeout
+        self.doorbell = doorbell
+        self.doorbell_address = doorbell_address
+        self.record_patience = record_patience
+        self.lost_patience = lost_patience
+
+
+class BatchSchedulerExecutor(TrackedJobExecutor):
+    """An executor of a batch scheduler, which a subclass names by its `_BACKEND_`."""
+
+    _BACKEND_: ClassVar[type[Backend]]
+
+    def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
+        super().__init__(url, _batch_config(config))
+        self._backend = self._make_backend()
+        self._source = BatchSource(self._backend, self._host, self._settings.command_timeout)
+
+    @property
+    def _settings(self) -> BatchSchedulerExecutorConfig:
+        if not isinstance(self._config, BatchSchedulerExecutorConfig):
+            raise TypeError(f"config: {self._config!r} is not a BatchSchedulerExecutorConfig")
+        return self._config
+
+    def _make_backend(self) -> Backend:
+        return self._BACKEND_()
+
+    def script(self, job: Job) -> str:
+        """The script that `submit` would hand to the scheduler. Nothing is sent or written.
+
+        Raises:
+            InvalidJobException: the job can not be run as it is.
+        """
+        return self._backend.script(self.plan(job))
+
+    def _check(self, plan: Plan) -> None:
+        self._backend.check(plan)
+
+    def _tracker(self) -> Tracker:
+        settings = self._settings
+        pace = Pace(
+            settings.initial_queue_polling_delay,
+            settings.minimum_polling_interval,
+            settings.queue_polling_interval,
+            Patience(settings.record_patience, settings.lost_patience),
+            settings.queue_polling_error_threshold,
+        )
+        bell = (settings.doorbell, settings.doorbell_address)
+        cluster = tuple(sorted(self._backend.cluster(os.environ).items()))
+        key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
+        return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(bell[1]) if bell[0] else None))
+
+    def _deliver(self, job: Job, plan: Plan, files: JobFiles) -> Report:
+        doorbell = self._tracker().doorbell
+        script = files.path("submit")
+        files.host.write(files.path("body.sh"), body_data(plan, doorbell.of(job.id) if doorbell else None))
+        files.host.write(script, self._backend.script(plan), 0o700)
+        command = self._backend.submit_command(plan, script)
+        try:
+            result = self._source.run(command, output=(files.path("submit.out"), files.path("submit.err")))
+        except CommandMissing as error:
+            raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+        except CommandTimeout as error:
+            raise SubmissionUnknownException(
+                f"{error}; the job may have been accepted. Its files are in {files.directory}", error
+            ) from error
+        try:
+            native_id = self._backend.native_id(result)
+        except Refused as error:
+            raise SubmitException(f"{self.name} refused the job: {error}", error, error.transient) from error
+        except ValueError as error:
+            raise SubmissionUnknownException(
+                f"{self.name}: {error}; the job may have been accepted. Its files are in {files.directory}", error
+            ) from error
+        files.host.write(files.path("native_id"), native_id + "\n")
+        return Report(native_id, JobState.QUEUED)
+
+    def _deliver_cancel(self, native_id: str, files: JobFiles | None) -> None:
+        try:
+            result = self._source.run(self._backend.cancel_command([native_id]))
+            self._backend.check_cancel(result)
+        except CommandMissing as error:
+            raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+        except CommandTimeout as error:
+            raise SubmitException(f"job {native_id} may not have been cancelled: {error}", error, True) from error
+        except Refused as error:
+            raise SubmitException(
+                f"{self.name} did not cancel job {native_id}: {error}", error, error.transient
+            ) from error
+
+
+def _batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:
+    """The configuration, with the batch defaults for what a plain `JobExecutorConfig` does not say."""
+    if config is None:
+        return BatchSchedulerExecutorConfig()
+    if isinstance(config, BatchSchedulerExecutorConfig) or not isinstance(config, JobExecutorConfig):
+        return config
+    return BatchSchedulerExecutorConfig(
+        config.launcher_log_file,
+        config.work_directory,
+        keep_files=config.keep_files,
+        launcher_options=config.launcher_options,
+    )

@@ -1,0 +1,238 @@
+"""`slurm`: Slurm, observed on 22.05, 24.11 and 26.05.
+
+`queue_name` is the partition. Custom attributes `slurm.NAME` become `#SBATCH --NAME=VALUE`, or `--NAME` for "" and True;
+one that names a generated directive takes its place, and None or False leaves that directive out. Memory is asked for
+by node. The submitter's SLURM_* and SBATCH_* variables (but SLURM_CONF) do not reach sbatch: inside a job they would
+change the new one. Walltime is rounded up to whole minutes by Slurm itself.
+
+States come from one squeue for all the user's jobs; the causes that it does not tell, from sacct where the site has
+accounting, else from squeue's exit codes while Slurm remembers the job (MinJobAge).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from psij_like._engine.backend import Backend, Command, Refused, Unavailable
+from psij_like._engine.evidence import Report
+from psij_like._engine.host import Result
+from psij_like._engine.plan import Plan, script_data
+from psij_like._engine.quote import directive_value
+from psij_like._engine.render import render
+from psij_like.exceptions import InvalidJobException
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
+from psij_like.job_state import JobState
+from psij_like.job_status import Reason
+
+_LIVE = {
+    **dict.fromkeys(
+        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
+        JobState.QUEUED,
+    ),
+    **dict.fromkeys(
+        ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT"), JobState.ACTIVE
+    ),
+}
+_FINAL: dict[str, tuple[JobState, Reason | None]] = {
+    "COMPLETED": (JobState.COMPLETED, None),
+    "FAILED": (JobState.FAILED, None),
+    "CANCELLED": (JobState.CANCELED, None),
+    "TIMEOUT": (JobState.FAILED, Reason.TIMEOUT),
+    "DEADLINE": (JobState.FAILED, Reason.TIMEOUT),
+    "OUT_OF_MEMORY": (JobState.FAILED, Reason.OUT_OF_MEMORY),
+    "NODE_FAIL": (JobState.FAILED, Reason.NODE_FAILURE),
+    "BOOT_FAIL": (JobState.FAILED, Reason.NODE_FAILURE),
+    "PREEMPTED": (JobState.FAILED, Reason.PREEMPTED),
+}
+_HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
+_SIGNAL = re.compile(r"RaisedSignal:([0-9]+)")
+_TRANSIENT = re.compile(
+    r"Unable to contact slurm controller|[Ss]ocket timed out|Connection refused|Connection timed out|temporarily unable"
+    r"|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication|JobSubmitLimit",
+    re.IGNORECASE,
+)
+# sbatch options that would make the job another kind of thing than the one that is followed.
+_OWN_OPTIONS = frozenset(
+    ["array", "clusters", "cluster", "help", "parsable", "test-only", "usage", "version", "wait", "wrap"]
+)
+_EPOCH = (("SLURM_TIME_FORMAT", "%s"),)
+
+
+class Slurm(Backend):
+    """What is true of Slurm."""
+
+    name = "slurm"
+    install_hint = "install Slurm's client commands (Debian: slurm-client), or load the module that provides them"
+    trusted = True
+    detail_sources = 2
+
+    def check(self, plan: Plan) -> None:
+        """See `Backend.check`."""
+        self._directives(plan)
+
+    def script(self, plan: Plan) -> str:
+        """See `Backend.script`."""
+        return render("slurm", {**script_data(plan), "directives": self._directives(plan)})
+
+    def _directives(self, plan: Plan) -> list[str]:
+        spec, attributes, resources = plan.spec, plan.spec.attributes, plan.resources
+        hours, seconds = divmod(plan.walltime, 3600)
+        memory = resources.memory_per_node
+        log = str(plan.job_directory / "submit.log").replace("%", "%%")
+        options: dict[str, object] = {
+            "job-name": spec.name,
+            "output": "/dev/null" if "\\" in log else log,
+            "nodes": resources.nodes,
+            "ntasks": resources.processes,
+            "ntasks-per-node": resources.processes_per_node if spec.resources is not None else None,
+            "cpus-per-task": resources.cores_per_process if resources.cores_per_process > 1 else None,
+            "gpus-per-task": resources.gpus_per_process or None,
+            "mem": None if memory is None else f"{-(-memory // 2**20)}M",
+            "exclusive": resources.exclusive,
+            "time": f"{hours}:{seconds // 60:02}:{seconds % 60:02}",
+            "partition": attributes.queue_name,
+            "account": attributes.account,
+            "reservation": attributes.reservation_id,
+            "export": "ALL" if spec.inherit_environment else "NONE",
+            **custom_directives(self.name, attributes.custom_attributes or {}),
+        }
+        return [
+            f"--{name}" if value is True or value == "" else f"--{name}={directive_value(str(value))}"
+            for name, value in options.items()
+            if value is not None and value is not False
+        ]
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """See `Backend.environment`."""
+        return {
+            name: value
+            for name, value in inherited.items()
+            if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_"))
+        }
+
+    def cluster(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """See `Backend.cluster`."""
+        return {"SLURM_CONF": inherited["SLURM_CONF"]} if "SLURM_CONF" in inherited else {}
+
+    def submit_command(self, plan: Plan, script: Path) -> Command:
+        """See `Backend.submit_command`."""
+        return Command(("sbatch", "--parsable", str(script)))
+
+    def native_id(self, result: Result) -> str:
+        """See `Backend.native_id`."""
+        if result.exit_code != 0:
+            raise Refused(str(result), transient=_TRANSIENT.search(result.stderr) is not None)
+        match = re.search(r"^([0-9]+)(?:;.*)?$", result.stdout, re.MULTILINE)
+        if match is None:
+            raise ValueError(f"no job id in {result}")
+        return match[1]
+
+    def cancel_command(self, native_ids: Sequence[str]) -> Command:
+        """See `Backend.cancel_command`."""
+        return Command(("scancel", *native_ids))
+
+    def status_command(self, native_ids: Sequence[str]) -> Command:
+        """See `Backend.status_command`. Asking for the user's jobs spares the controller; many ids would not."""
+        return Command(("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%S|%e|%r"), variables=_EPOCH)
+
+    def reports(self, result: Result) -> Mapping[str, Report]:
+        """See `Backend.reports`."""
+        if result.exit_code != 0:
+            raise Unavailable(str(result))
+        reports = (self._report(*fields) for fields in _rows(result.stdout, 5))
+        return {report.native_id: report for report in reports}
+
+    def _report(self, native_id: str, native_state: str, start: str, end: str, reason: str) -> Report:
+        state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
+        final = state is not None and state.final
+        signal = _SIGNAL.search(reason)
+        if state is JobState.QUEUED and _HELD.search(reason):
+            cause = Reason.HELD
+        elif native_state == "FAILED" and signal:
+            cause = Reason.SIGNAL
+        since = end if final else start if state is JobState.ACTIVE else ""
+        return Report(
+            native_id,
+            state,
+            native_state,
+            "" if reason == "None" else reason,
+            cause,
+            signal=int(signal[1]) if signal else None,
+            time=float(since) if re.fullmatch("[0-9]+", since) else None,
+        )
+
+    def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
+        """See `Backend.detail_command`: accounting, then squeue's exit codes."""
+        ids = ",".join(native_ids)
+        if number == 0:
+            return Command(
+                ("sacct", "-X", "-P", "-n", "-j", ids, "-o", "JobID,State,ExitCode,End,UID"), variables=_EPOCH
+            )
+        fields = "JobArrayID:|,State:|,exit_code:|,EndTime:|,UserID:|"
+        return Command(("squeue", "-h", "-r", "-t", "all", "-j", ids, "-O", fields), variables=_EPOCH)
+
+    def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
+        """See `Backend.detail_reports`."""
+        if result.exit_code != 0 and "Invalid job id specified" not in result.stderr:
+            raise Unavailable(str(result), for_good="accounting storage is disabled" in result.stderr)
+        rows = _rows(result.stdout, 5 if number == 0 else 6)
+        reports = (_detail(*fields[:5]) for fields in rows)
+        return {report.native_id: report for report in reports}
+
+
+def _rows(text: str, fields: int) -> list[list[str]]:
+    """The lines that have that many fields, the last of which may hold the separator; other lines tell of no job."""
+    rows = (line.split("|", fields - 1) for line in text.splitlines())
+    return [row for row in rows if len(row) == fields and re.match(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?$", row[0])]
+
+
+def _detail(native_id: str, state_text: str, code_text: str, end: str, uid: str) -> Report:
+    """What sacct (`3:0`) or squeue (768, as wait(2) has it) say of a job's end."""
+    native_state, _, by = state_text.partition(" by ")
+    state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
+    exit_code = signal = None
+    if match := re.fullmatch(r"([0-9]+):([0-9]+)", code_text):
+        exit_code, signal = int(match[1]), int(match[2]) or None
+    elif code_text.isdigit():
+        exit_code, signal = int(code_text) >> 8, int(code_text) & 127 or None
+    if native_state in ("COMPLETED", "FAILED"):
+        cause = Reason.SIGNAL if signal else Reason.EXIT
+    elif state is JobState.CANCELED and by:
+        cause = Reason.CANCELLED if by == uid else Reason.CANCELLED_BY_ADMIN
+    final = state is not None and state.final
+    time = float(end) if final and re.fullmatch("[0-9]+", end) else None
+    return Report(native_id, state, native_state, "", cause, exit_code, signal, time)
+
+
+def custom_directives(prefix: str, attributes: Mapping[str, object]) -> dict[str, object]:
+    """The custom attributes for sbatch, by option name.
+
+    Raises:
+        InvalidJobException: a name or a value can not be an option's.
+    """
+    options: dict[str, object] = {}
+    for key, value in attributes.items():
+        owner, _, name = key.partition(".")
+        if owner != prefix:
+            continue
+        if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+            raise InvalidJobException(f"custom attribute {key!r}: expected {prefix}.NAME, where sbatch knows --NAME")
+        if name in _OWN_OPTIONS:
+            raise InvalidJobException(f"custom attribute {key!r}: --{name} is not for single jobs that are followed")
+        if value is not None and not isinstance(value, str | int | float):
+            raise InvalidJobException(f"custom attribute {key!r}: {value!r} is neither a str nor a number nor a bool")
+        options[name] = value
+    return options
+
+
+class SlurmExecutorConfig(BatchSchedulerExecutorConfig):
+    """Nothing beyond `BatchSchedulerExecutorConfig`."""
+
+
+class SlurmJobExecutor(BatchSchedulerExecutor):
+    """Runs jobs on Slurm; see the module."""
+
+    _NAME_ = "slurm"
+    _BACKEND_ = Slurm

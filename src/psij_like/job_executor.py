@@ -1,0 +1,155 @@
+"""The interface of everything that runs jobs, and how its implementations are found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from psij_like import plugins
+from psij_like._checks import wrong_type
+from psij_like.job import Job, StatusListener, checked_listener
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+DEFAULT_WORK_DIRECTORY = Path("~/.psij-like/work")
+
+
+class JobExecutorConfig:
+    """What can be set for any executor.
+
+    Args:
+        launcher_log_file: accepted for compatibility; what a launcher prints goes to the job's own output.
+        work_directory: where the executor remembers its jobs; `~/.psij-like/work` by default. The nodes that
+            jobs run on must see it too. It is made when it is missing, and must be the user's own.
+        keep_files: whether a job's scripts and records stay there after its end, to look at.
+        launcher_options: further options for launchers, `{"srun": {"overlap": True}}`; a job's custom attributes
+            (`srun.overlap`) come on top.
+    """
+
+    def __init__(
+        self,
+        launcher_log_file: Path | str | None = None,
+        work_directory: Path | str | None = None,
+        keep_files: bool = False,
+        launcher_options: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        self.launcher_log_file = Path(launcher_log_file) if launcher_log_file is not None else None
+        where = Path(work_directory if work_directory is not None else DEFAULT_WORK_DIRECTORY)
+        self.work_directory = where.expanduser().absolute()
+        self.keep_files = keep_files
+        self.launcher_options = {name: dict(options) for name, options in (launcher_options or {}).items()}
+
+
+class JobExecutor(ABC):
+    """Submits jobs to one backend and follows them.
+
+    Args:
+        url: which instance of the backend, for those that have several.
+        config: how to work; defaults that suit the backend if None.
+    """
+
+    _NAME_: ClassVar[str] = ""
+    """The name under which the executor is known; the plug-in registry's name if empty."""
+    _VERSION_: ClassVar[str] = "0.1.0"
+    """The version of the implementation, for `get_instance`'s `version_constraint`."""
+
+    def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
+        if url is not None and not isinstance(url, str):
+            raise wrong_type("url", url, "a str or None")
+        if config is not None and not isinstance(config, JobExecutorConfig):
+            raise wrong_type("config", config, "a JobExecutorConfig or None")
+        self._url = url
+        self._config = config if config is not None else JobExecutorConfig()
+        self._callback: StatusListener | None = None
+
+    @staticmethod
+    def get_instance(
+        name: str,
+        version_constraint: str | None = None,
+        url: str | None = None,
+        config: JobExecutorConfig | None = None,
+    ) -> JobExecutor:
+        """An executor by name.
+
+        Args:
+            name: such as "local" or "slurm"; see `get_executor_names`.
+            version_constraint: such as "> 0.0.2, != 0.0.4"; the highest version that matches is used.
+            url: which instance of the backend, for those that have several.
+            config: how to work.
+
+        Raises:
+            ValueError: no executor of this name, or none of a matching version; the message lists what there is.
+        """
+        return plugins.executor_class(name, version_constraint)(url=url, config=config)
+
+    @staticmethod
+    def get_executor_names() -> set[str]:
+        """The names, aliases included, that `get_instance` knows."""
+        return plugins.executor_names()
+
+    @property
+    def name(self) -> str:
+        """The name under which the executor is known."""
+        return self._NAME_ or type(self).__name__
+
+    @property
+    def version(self) -> Version:
+        """The version of the implementation."""
+        from packaging.version import Version  # noqa: PLC0415 - rarely asked for
+
+        return Version(self._VERSION_)
+
+    @property
+    def url(self) -> str | None:
+        """Which instance of the backend this executor uses; None for the usual one."""
+        return self._url
+
+    @property
+    def config(self) -> JobExecutorConfig:
+        """How this executor works."""
+        return self._config
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Hand a job over to the backend. On return it is there, and `job.native_id` is set.
+
+        Raises:
+            InvalidJobException: the job is wrong, or was submitted before; its status is unchanged.
+            SubmitException: the request could not be delivered; `.transient` says whether retrying may help.
+            SubmissionUnknownException: nobody knows whether it was delivered; the job must not be submitted again.
+        """
+
+    @abstractmethod
+    def cancel(self, job: Job) -> None:
+        """Ask the backend to cancel a job; returns when the request is delivered. No error for a job that ended.
+
+        Raises:
+            SubmitException: the job was never submitted here, or the request could not be delivered.
+        """
+
+    @abstractmethod
+    def list(self) -> list[str]:
+        """The native ids of the unfinished jobs that this instance submitted or attached."""
+
+    @abstractmethod
+    def attach(self, job: Job, native_id: str) -> None:
+        """Make a NEW job stand for one that the backend has, or had; returns at once, and news follows.
+
+        Raises:
+            InvalidJobException: the job is not NEW.
+        """
+
+    def set_job_status_callback(self, cb: StatusListener | None) -> None:
+        """Call `cb` at every change of every job of this executor, beside the jobs' own callbacks. None removes it.
+
+        Raises:
+            TypeError: `cb` is neither a JobStatusCallback nor a callable(job, status).
+        """
+        self._callback = checked_listener(cb)
+
+    def __repr__(self) -> str:
+        url = f" at {self._url!r}" if self._url else ""
+        return f"<{type(self).__name__} {self.name!r}{url}>"

@@ -1,0 +1,127 @@
+"""The interface of launchers: what starts a job's processes (ranks) within its resources."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from psij_like import plugins
+from psij_like.exceptions import InvalidJobException
+
+if TYPE_CHECKING:
+    from psij_like._engine.plan import Resources
+    from psij_like.job import Job
+    from psij_like.job_spec import JobSpec
+
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Launcher(ABC):
+    """One way to start processes. A launcher knows its command line and nothing else.
+
+    Args:
+        options: further options of its command, name (without dashes) to value; "" or True
+            for a flag, a list for several words, None or False to leave it out.
+    """
+
+    _NAME_: ClassVar[str]
+    """The name under which the launcher is known, and the prefix of its options in custom attributes."""
+    lead_node_only: ClassVar[bool] = False
+    """Whether it starts processes on the lead node only, where the executable can be looked for beforehand."""
+
+    ends_options: ClassVar[bool] = True
+    """Whether its command line can tell an executable with a leading dash from an option."""
+
+    def __init__(self, options: Mapping[str, object] | None = None) -> None:
+        self.options = dict(options or {})
+
+    @staticmethod
+    def get_instance(name: str, options: Mapping[str, object] | None = None) -> Launcher:
+        """A launcher by name.
+
+        Raises:
+            ValueError: there is none of this name; the message lists those there are.
+        """
+        return plugins.launcher_class(name)(options)
+
+    @staticmethod
+    def get_launcher_names() -> set[str]:
+        """The names that `get_instance` knows."""
+        return plugins.launcher_names()
+
+    @property
+    def name(self) -> str:
+        """The name under which the launcher is known."""
+        return self._NAME_
+
+    @abstractmethod
+    def prefix(self, resources: Resources) -> list[str]:
+        """The command that, put before an executable and its arguments, starts them for these resources."""
+
+    def get_launch_command(self, job: Job) -> list[str]:
+        """The whole command that starts the processes of a job.
+
+        Raises:
+            InvalidJobException: the job has no specification, or one without an executable.
+        """
+        from psij_like._engine.plan import plan_resources  # noqa: PLC0415 - the engine is needed only here
+
+        spec = job.spec
+        if spec is None or spec.executable is None:
+            raise InvalidJobException(f"job {job.id} has no JobSpec.executable")
+        executable = str(spec.executable)
+        if executable.startswith("-") and not self.ends_options:
+            raise InvalidJobException(
+                f"JobSpec.executable: {self.name} would take {executable!r} for an option; write './{executable}'"
+            )
+        return [*self.prefix(plan_resources(spec)), executable, *(spec.arguments or ())]
+
+    def option_words(self, *, joined: bool = True) -> list[str]:
+        """The further options as words of a command line; `joined` writes long ones as `--name=value`."""
+        words = []
+        for name, value in self.options.items():
+            if value is None or value is False:
+                continue
+            dashed = f"-{name}" if len(name) == 1 else f"--{name}"
+            values = [] if value is True or value == "" else [_word(one) for one in _several(value)]
+            if joined and len(name) > 1 and len(values) == 1:
+                words.append(f"{dashed}={values[0]}")
+            else:
+                words += [dashed, *values]
+        return words
+
+
+def launcher_for(spec: JobSpec, options: Mapping[str, Mapping[str, object]]) -> Launcher:
+    """The launcher that a specification asks for ("single" if it names none), with its options.
+
+    `options` are those configured for each launcher; custom attributes `<launcher>.<option>` come on top.
+
+    Raises:
+        InvalidJobException: there is no such launcher, or an option is badly named.
+    """
+    name = spec.launcher or "single"
+    given = dict(options.get(name, {}))
+    for key, value in (spec.attributes.custom_attributes or {}).items():
+        owner, _, option = key.partition(".")
+        if owner == name:
+            given[option] = value
+    for option in given:
+        if not _OPTION.fullmatch(option):
+            raise InvalidJobException(
+                f"launcher option {name}.{option}: an option is named like 'overlap' or 'cpu-bind'"
+            )
+    try:
+        return Launcher.get_instance(name, given)
+    except ValueError as error:
+        raise InvalidJobException(f"JobSpec.launcher: {error}", error) from error
+
+
+def _several(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

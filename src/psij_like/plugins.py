@@ -1,0 +1,103 @@
+"""How executors and launchers are found: by entry points, imported when they are asked for.
+
+A distribution adds its own with, in its `pyproject.toml`,
+
+    [project.entry-points."psij_like.executors"]
+    my_scheduler = "my_package.module:MyJobExecutor"
+
+(`psij_like.launchers` for launchers). A class's `_VERSION_` tells versions of the same name apart.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from psij_like._checks import wrong_type
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from psij_like.job_executor import JobExecutor
+    from psij_like.launcher import Launcher
+
+_EXECUTORS = "psij_like.executors"
+_LAUNCHERS = "psij_like.launchers"
+
+
+def executor_names() -> set[str]:
+    """The names of all executors that are installed."""
+    return set(_found(_EXECUTORS))
+
+
+def launcher_names() -> set[str]:
+    """The names of all launchers that are installed."""
+    return set(_found(_LAUNCHERS))
+
+
+def executor_class(name: str, version_constraint: str | None = None) -> type[JobExecutor]:
+    """The class of an executor; of several versions the highest that matches.
+
+    Raises:
+        ValueError: there is none.
+    """
+    cls: type[JobExecutor] = _load(_EXECUTORS, "executor", name, version_constraint)
+    return cls
+
+
+def launcher_class(name: str) -> type[Launcher]:
+    """The class of a launcher.
+
+    Raises:
+        ValueError: there is none.
+    """
+    cls: type[Launcher] = _load(_LAUNCHERS, "launcher", name, None)
+    return cls
+
+
+@functools.cache
+def _found(group: str) -> dict[str, list[EntryPoint]]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, needed at the first get_instance
+
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=group):
+        if entry.value not in [known.value for known in found.setdefault(entry.name, [])]:
+            found[entry.name].append(entry)
+    return found
+
+
+def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
+    if not isinstance(name, str):
+        raise wrong_type("name", name, "a str")
+    found = _found(group)
+    if name not in found:
+        import difflib  # noqa: PLC0415 - needed for a typo only
+
+        near = difflib.get_close_matches(name, found, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"there is no {kind} {name!r}.{hint} Known are: {', '.join(sorted(found)) or 'none'}")
+    classes = []
+    for entry in found[name]:
+        try:
+            classes.append(entry.load())
+        except ImportError as error:
+            raise ValueError(f"the {kind} {name!r} can not be used here: {entry.value} needs {error.name}") from error
+    if constraint is None and len(classes) == 1:
+        return classes[0]
+    return _highest(kind, name, classes, constraint)
+
+
+def _highest(kind: str, name: str, classes: list[Any], constraint: str | None) -> Any:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - rarely needed
+    from packaging.version import Version  # noqa: PLC0415
+
+    versions = {Version(cls._VERSION_): cls for cls in classes}
+    try:
+        wanted = SpecifierSet(constraint or "", prereleases=True)
+    except InvalidSpecifier as error:
+        raise ValueError(f"the version constraint {constraint!r} is not like '> 0.0.2, != 0.0.4': {error}") from error
+    matching = [version for version in versions if version in wanted]
+    if not matching:
+        known = ", ".join(map(str, sorted(versions)))
+        raise ValueError(f"no version of the {kind} {name!r} matches {constraint!r}; installed: {known}")
+    return versions[max(matching)]

@@ -1,0 +1,460 @@
+"""A real Slurm of four nodes on this one machine, with daemons, ports and directories of its own.
+
+Used as root, by the keeper. Of the daemons only `slurmd` runs as root; the controller, the accounting daemon
+and the administrator's commands run as Debian's user `slurm`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters.processes import as_user, command_of, descendants, environment_of, kill_all
+
+NODES = ("n1", "n2", "n3", "n4")
+ACCOUNT = "science"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ADMIN_COMMANDS = frozenset({"scontrol", "scancel", "sacctmgr", "squeue", "sinfo", "sacct", "sdiag"})
+
+
+class ClusterError(Exception):
+    """A cluster that doesn't do what it should; the message quotes the log that tells why."""
+
+
+class ClusterUnavailableError(ClusterError):
+    """This machine can't have such a cluster: programs or rights are missing."""
+
+
+@dataclass(frozen=True)
+class SlurmOptions:
+    """What a test may choose. Numbers only: they come from an ordinary user and end in root's files."""
+
+    accounting: bool = False
+    min_job_age: int = 300  # seconds after which ended jobs are forgotten; looked at once a minute
+    slurmd_timeout: int = 60  # seconds without an answer after which a node is DOWN
+    max_array_size: int = 1001  # largest index plus one
+    max_job_count: int = 10000
+    kill_wait: int = 5  # seconds between SIGTERM and SIGKILL at the time limit
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not (bool if name == "accounting" else int):
+                raise ClusterError(f"option {name}: {value!r} has the wrong type")
+
+
+def free_ports(count: int) -> list[int]:
+    """Free neighbouring ports, below those which the kernel gives to clients."""
+    for _ in range(200):
+        ports = range(start := random.randrange(20000, 32000), start + count)
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in ports:
+                    stack.enter_context(socket.socket()).bind(("", port))
+            except OSError:
+                continue
+        return list(ports)
+    raise ClusterError("no free ports")
+
+
+def missing_programs(*, accounting: bool) -> list[str]:
+    """The programs which a cluster needs and this machine lacks."""
+    names = ["munged", "slurmctld", "slurmd", "squeue", "sinfo", "sbatch", "scontrol"]
+    if accounting:
+        names += ["slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db"]
+    return [name for name in names if shutil.which(name, path=SYSTEM_PATH) is None]
+
+
+class SlurmCluster:
+    """One cluster, from `start` to `stop`. `user` is the ordinary user that will submit jobs."""
+
+    def __init__(self, user: str, options: SlurmOptions | None = None, *, parent: Path = Path("/var/tmp")):
+        self.user = user
+        self.options = options or SlurmOptions()
+        self._parent = parent
+        self._directory: Path | None = None
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._ports: dict[str, int] = {}
+        self._last_words = ""  # of the command that is asked again and again while we wait
+        self._secret = secrets.token_hex(16)
+
+    # What it is
+
+    @property
+    def directory(self) -> Path:
+        if self._directory is None:
+            raise ClusterError("the cluster has not been started")
+        return self._directory
+
+    @property
+    def conf(self) -> Path:
+        """The configuration file; SLURM_CONF selects it."""
+        return self.directory / "slurm.conf"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "SLURM_CONF": str(self.conf)}
+
+    # Life
+
+    def start(self) -> None:
+        """Start everything; return when four nodes are idle."""
+        if missing := missing_programs(accounting=self.options.accounting):
+            raise ClusterUnavailableError(f"not installed on this machine: {', '.join(missing)}")
+        if os.geteuid() != 0:
+            raise ClusterUnavailableError("only root can start a Slurm cluster")
+        self._directory = Path(tempfile.mkdtemp(prefix="psij-slurm-", dir=self._parent))
+        self.directory.chmod(0o755)
+        try:
+            self._configure()
+            self._start_munge()
+            if self.options.accounting:
+                self._start_accounting()
+            self.start_controller(_wait=False)
+            for node in NODES:
+                self.start_node(node, _wait=False)
+            self._wait_for_controller()
+            self.wait_for_nodes(dict.fromkeys(NODES, "idle"))
+            if self.options.accounting:
+                self._register_user()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End every daemon and job, and remove the directory. Nothing of it is worth an orderly end."""
+        if self._directory is None:
+            return
+        for node in NODES:
+            self.hard_kill_node(node)
+        for name in list(self._daemons):
+            self._kill_daemon(name)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self._directory = None
+
+    # Parts
+
+    def stop_controller(self) -> None:
+        """Stop slurmctld in good order (it saves its state); jobs go on."""
+        self._end_daemon("slurmctld")
+
+    def start_controller(self, *, _wait: bool = True) -> None:
+        """Start slurmctld with the state it saved; return when it answers."""
+        self._run_daemon("slurmctld", ["slurmctld", "-D"], user="slurm")
+        if _wait:
+            self._wait_for_controller()
+
+    def stop_accounting(self) -> None:
+        """Stop slurmdbd; the controller keeps its records until it is back."""
+        self._end_daemon("slurmdbd")
+
+    def start_accounting(self) -> None:
+        """Start slurmdbd again; return when it answers."""
+        self._run_daemon("slurmdbd", ["slurmdbd", "-D"], user="slurm")
+        self._wait(
+            lambda: self._answers(["sacctmgr", "-n", "list", "cluster"]), "slurmdbd to answer", "slurmdbd"
+        )
+
+    def stop_node(self, name: str) -> None:
+        """Stop a node's slurmd in good order; its running jobs go on."""
+        self._end_daemon(self._node(name))
+
+    def start_node(self, name: str, *, _wait: bool = True) -> None:
+        """Start a node's slurmd; return when the controller takes it for usable."""
+        self._run_daemon(self._node(name), ["slurmd", "-D", "-N", name])
+        if _wait:
+            self.wait_for_nodes({name: "idle mixed allocated completing"})
+
+    def hard_kill_node(self, name: str) -> None:
+        """As if the node lost power: slurmd, the step daemons and all processes of its jobs die at once."""
+        self._kill_daemon(self._node(name))
+        kill_all(lambda: self._processes_on(name))
+
+    def admin(self, argv: Sequence[str], *, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a Slurm command as the cluster's administrator (SlurmUser)."""
+        if not argv or argv[0] not in ADMIN_COMMANDS:
+            raise ClusterError(f"the administrator runs only {', '.join(sorted(ADMIN_COMMANDS))}")
+        return subprocess.run(
+            list(argv),
+            env=self.environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            **as_user("slurm"),
+        )
+
+    def wait_for_nodes(self, wanted: Mapping[str, str], *, limit: float = 60) -> None:
+        """Wait until each node named is in one of its states (blank separated, as sinfo writes them)."""
+
+        def reached() -> bool:
+            answer = self.admin(["sinfo", "-h", "-N", "-p", "debug", "-o", "%N %T"])
+            self._last_words = answer.stdout + answer.stderr
+            states = dict(line.split(None, 1) for line in answer.stdout.splitlines() if " " in line)
+            return all(states.get(node) in states_wanted.split() for node, states_wanted in wanted.items())
+
+        self._wait(reached, f"nodes to be {dict(wanted)}", *wanted, limit=limit)
+
+    # How
+
+    def _configure(self) -> None:
+        directory, options = self.directory, self.options
+        for name, owner in (("munge", "munge"), ("state", "slurm"), ("log", "slurm"), ("run", "slurm")):
+            (directory / name).mkdir(mode=0o755)
+            shutil.chown(directory / name, owner)
+        (directory / "spool").mkdir(mode=0o755)
+        ports = free_ports(3 + len(NODES))
+        self._ports = dict(zip(("slurmctld", "slurmdbd", "mariadb"), ports[:3], strict=True))
+        host = socket.gethostname().partition(".")[0]
+        lines = [
+            "ClusterName=psij",
+            f"SlurmctldHost={host}(127.0.0.1)",
+            f"SlurmctldPort={self._ports['slurmctld']}",
+            "SlurmUser=slurm",
+            "AuthType=auth/munge",
+            f"AuthInfo=socket={directory}/munge/socket",
+            f"StateSaveLocation={directory}/state",
+            f"SlurmdSpoolDir={directory}/spool/%n",
+            f"SlurmctldPidFile={directory}/run/slurmctld.pid",
+            f"SlurmdPidFile={directory}/run/%n.pid",
+            f"SlurmctldLogFile={directory}/log/slurmctld.log",
+            f"SlurmdLogFile={directory}/log/%n.log",
+            "SlurmdParameters=config_overrides",
+            f"SlurmdTimeout={options.slurmd_timeout}",
+            f"MinJobAge={options.min_job_age}",
+            f"MaxArraySize={options.max_array_size}",
+            f"MaxJobCount={options.max_job_count}",
+            f"KillWait={options.kill_wait}",
+            "OverTimeLimit=0",
+            "CompleteWait=0",
+            "ReturnToService=2",
+            "JobRequeue=1",
+            "PreemptMode=OFF",
+            "MpiDefault=none",
+            "MailProg=/bin/true",
+            "ProctrackType=proctrack/linuxproc",
+            "TaskPlugin=task/none",
+            "JobAcctGatherType=jobacct_gather/none",
+            "JobCompType=jobcomp/none",
+            "SchedulerType=sched/backfill",
+            "SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=5",
+            "SelectType=select/cons_tres",
+            "SelectTypeParameters=CR_Core_Memory",
+            "DefMemPerCPU=100",
+            "GresTypes=gpu",
+        ]
+        if options.accounting:
+            lines += [
+                "AccountingStorageType=accounting_storage/slurmdbd",
+                "AccountingStorageHost=127.0.0.1",
+                f"AccountingStoragePort={self._ports['slurmdbd']}",
+                f"AccountingStoragePass={directory}/munge/socket",  # what it means with munge
+            ]
+        lines += [
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+            "CPUs=8 RealMemory=16000 Gres=gpu:2"
+            for node, port in zip(NODES, ports[3:], strict=True)
+        ]
+        lines += [
+            "PartitionName=debug Nodes=ALL Default=YES DefaultTime=10 MaxTime=INFINITE State=UP",
+            "PartitionName=short Nodes=ALL MaxTime=10 State=UP",
+        ]
+        self.conf.write_text("\n".join(lines) + "\n")
+        # Plain files serve as devices that can be asked for and counted.
+        for number in range(2):
+            (directory / f"gpu{number}").touch()
+        (directory / "gres.conf").write_text(f"Name=gpu File={directory}/gpu[0-1]\n")
+        (directory / "cgroup.conf").write_text("CgroupAutomount=no\n")
+
+    def _start_munge(self) -> None:
+        directory = self.directory / "munge"
+        key = directory / "key"
+        key.write_bytes(secrets.token_bytes(128))
+        shutil.chown(key, "munge")
+        key.chmod(0o400)
+        options = [f"--{name}-file={directory}/{name}" for name in ("key", "pid", "log", "seed")]
+        options.append(f"--socket={directory}/socket")
+        self._run_daemon("munged", ["munged", "--foreground", "--num-threads=2", *options], user="munge")
+        self._wait((directory / "socket").exists, "munged's socket", "munged")
+
+    def _start_accounting(self) -> None:
+        data = self.directory / "mariadb"
+        data.mkdir(mode=0o700)
+        shutil.chown(data, "mysql")
+        installed = subprocess.run(
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                f"--datadir={data}",
+                "--skip-test-db",
+                "--auth-root-authentication-method=socket",
+            ],
+            env=self.environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            **as_user("mysql"),
+        )
+        if installed.returncode != 0:
+            raise ClusterError(
+                f"mariadb-install-db failed: {installed.stdout[-2000:]}{installed.stderr[-2000:]}"
+            )
+        first_words = data / "init.sql"
+        first_words.touch(mode=0o600)
+        first_words.write_text(
+            f"CREATE USER slurm@'127.0.0.1' IDENTIFIED BY '{self._secret}';\n"
+            "GRANT ALL ON slurm_acct_db.* TO slurm@'127.0.0.1';\n"
+        )
+        shutil.chown(first_words, "mysql")
+        self._run_daemon(
+            "mariadbd",
+            [
+                "mariadbd",
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--socket={data}/socket",
+                f"--pid-file={data}/pid",
+                f"--port={self._ports['mariadb']}",
+                "--bind-address=127.0.0.1",
+                "--skip-name-resolve",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-lock-wait-timeout=900",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--performance-schema=OFF",
+                f"--init-file={first_words}",
+            ],
+            user="mysql",
+        )
+        self._wait(lambda: _listens(self._ports["mariadb"]), "mariadbd to listen", "mariadbd")
+        conf = self.directory / "slurmdbd.conf"
+        conf.touch(mode=0o600)
+        conf.write_text(
+            "\n".join(
+                [
+                    "AuthType=auth/munge",
+                    f"AuthInfo=socket={self.directory}/munge/socket",
+                    "DbdHost=localhost",
+                    "DbdAddr=127.0.0.1",
+                    f"DbdPort={self._ports['slurmdbd']}",
+                    "SlurmUser=slurm",
+                    f"LogFile={self.directory}/log/slurmdbd.log",
+                    f"PidFile={self.directory}/run/slurmdbd.pid",
+                    "StorageType=accounting_storage/mysql",
+                    "StorageHost=127.0.0.1",
+                    f"StoragePort={self._ports['mariadb']}",
+                    "StorageUser=slurm",
+                    f"StoragePass={self._secret}",
+                    "StorageLoc=slurm_acct_db",
+                    "",
+                ]
+            )
+        )
+        shutil.chown(conf, "slurm")
+        self.start_accounting()
+        self._administer(["sacctmgr", "-i", "add", "cluster", "psij"])
+
+    def _register_user(self) -> None:
+        self._administer(["sacctmgr", "-i", "add", "account", ACCOUNT, "Cluster=psij"])
+        self._administer(["sacctmgr", "-i", "add", "user", self.user, f"Account={ACCOUNT}", "Cluster=psij"])
+
+    def _administer(self, argv: Sequence[str]) -> None:
+        done = self.admin(argv)
+        if done.returncode != 0:
+            raise ClusterError(f"{' '.join(argv)}: {done.stdout}{done.stderr}\n{self.log('slurmdbd')}")
+
+    def _node(self, name: str) -> str:
+        if name not in NODES:
+            raise ClusterError(f"no such node: {name!r}; there are {', '.join(NODES)}")
+        return name
+
+    def _processes_on(self, node: str) -> set[int]:
+        """The step daemons of a node and all processes of its jobs."""
+        roots = set()
+        for pid in descendants([os.getppid(), os.getpid()]):
+            environment = environment_of(pid)
+            if environment.get("SLURM_CONF") == str(self.conf):
+                step_daemon = command_of(pid).startswith("slurmstepd")
+                variable = "PSIJ_TEST_NODE" if step_daemon else "SLURMD_NODENAME"
+                if environment.get(variable) == node:
+                    roots.add(pid)
+        return roots | descendants(roots)
+
+    def _run_daemon(self, name: str, argv: Sequence[str], *, user: str | None = None) -> None:
+        if name in self._daemons and self._daemons[name].poll() is None:
+            return
+        environment = {**self.environment, "PSIJ_TEST_NODE": name}
+        with (self.directory / "log" / f"{name}.out").open("ab") as output:
+            self._daemons[name] = subprocess.Popen(
+                list(argv),
+                env=environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the tests, which may need the cluster to end well
+                **(as_user(user) if user else {}),
+            )
+
+    def _end_daemon(self, name: str) -> None:
+        daemon = self._daemons.get(name)
+        if daemon is not None:
+            daemon.terminate()
+            try:
+                daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                self._kill_daemon(name)
+                raise ClusterError(f"{name} didn't end within 30 s of SIGTERM; {self.log(name)}") from None
+            del self._daemons[name]
+
+    def _kill_daemon(self, name: str) -> None:
+        daemon = self._daemons.pop(name, None)
+        if daemon is not None:
+            daemon.kill()
+            daemon.wait()
+
+    def _answers(self, argv: Sequence[str]) -> bool:
+        done = self.admin(argv)
+        self._last_words = f"{' '.join(argv)}: {done.stdout}{done.stderr}"
+        return done.returncode == 0
+
+    def _wait_for_controller(self) -> None:
+        self._wait(lambda: self._answers(["scontrol", "ping"]), "slurmctld to answer", "slurmctld")
+
+    def _wait(self, reached: Callable[[], bool], what: str, *daemons: str, limit: float = 60) -> None:
+        deadline = time.monotonic() + limit
+        while not reached():
+            for name in daemons:
+                if name in self._daemons and (code := self._daemons[name].poll()) is not None:
+                    raise ClusterError(f"{name} ended with {code} while waiting for {what}; {self.log(name)}")
+            if time.monotonic() > deadline:
+                logs = "\n".join(self.log(name) for name in ("slurmctld", *daemons))
+                raise ClusterError(f"waited {limit:.0f} s in vain for {what}; {self._last_words}\n{logs}")
+            time.sleep(0.1)
+
+    def log(self, name: str) -> str:
+        """The tail of a daemon's log; of its output, where it wrote no log."""
+        for pattern in (f"log/{name}.log", f"{name.rstrip('d')}/log", f"log/{name}.out"):
+            text = ""
+            with contextlib.suppress(OSError):
+                text = (self.directory / pattern).read_text(errors="replace").strip()
+            if text:
+                return f"the end of {pattern}:\n{text[-1500:]}"
+        return f"{name} wrote no log"
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,89 @@
+"""Fixtures of all tests: real clusters, a directory that their jobs see, the ordinary user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from clusters.client import Cluster, UnavailableError, start_cluster
+
+SLURM_FIXTURES = frozenset({"slurm_cluster", "start_slurm"})
+
+
+def _no_slurm(reason: str) -> NoReturn:
+    """Skip; fail where PSIJ_TEST_REQUIRE names slurm."""
+    if "slurm" in os.environ.get("PSIJ_TEST_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(f"PSIJ_TEST_REQUIRE asks for Slurm, but: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slurm)
+
+
+def _started(accounting: bool, **options: int) -> Cluster:
+    if os.geteuid() == 0:
+        _no_slurm("root submits no jobs: run `make test`, which becomes an ordinary user")
+    try:
+        return start_cluster(_no_slurm, accounting=accounting, **options)
+    except UnavailableError as error:
+        _no_slurm(str(error))
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["no-accounting", "accounting"])
+def slurm_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A cluster of four idle nodes, started at first use; SLURM_CONF names it while tests use it."""
+    cluster = _started(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        if cluster.conf:
+            patch.setenv("SLURM_CONF", str(cluster.conf))
+        yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def start_slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster for one test, with options: `start_slurm(accounting=True, min_job_age=2)`.
+
+    The options are those of `clusters.slurm.SlurmOptions`.
+    """
+    clusters: list[Cluster] = []
+
+    def start(*, accounting: bool = False, **options: int) -> Cluster:
+        cluster = _started(accounting, **options)
+        clusters.append(cluster)
+        if cluster.conf:
+            monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+        return cluster
+
+    yield start
+    for cluster in clusters:
+        cluster.stop()
+
+
+@pytest.fixture
+def work_directory(tmp_path: Path) -> Iterator[Path]:
+    """A directory of the test's own that jobs see too, on whatever node they run."""
+    if "PSIJ_TEST_KEEPER" in os.environ or not os.environ.get("PSIJ_TEST_WORK"):
+        yield tmp_path  # all nodes are this machine, or the user hasn't told us of a shared directory
+        return
+    with tempfile.TemporaryDirectory(prefix="psij-test-", dir=os.environ["PSIJ_TEST_WORK"]) as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def ordinary_user() -> pwd.struct_passwd:
+    """The user who runs the tests and their jobs."""
+    entry = pwd.getpwuid(os.getuid())
+    if entry.pw_uid == 0:
+        _no_slurm("root is no ordinary user: run `make test`, which becomes one")
+    return entry
