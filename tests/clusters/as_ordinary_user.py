@@ -45,9 +45,7 @@ HANDED_OVER = frozenset(
     | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
 )
 HANDED_OVER_PREFIXES = ("LC_", "PIP_", "PSIJ_", "PYTEST_", "HYPOTHESIS_")
-KEPT_BY_ROOT = frozenset(
-    {"PIP_CACHE_DIR", "PIP_CONFIG_FILE", "PIP_REQUIRE_VIRTUALENV", "PIP_USER", "PIP_TARGET"}
-)
+KEPT_BY_ROOT = frozenset({"PIP_CACHE_DIR", "PIP_CONFIG_FILE", "PIP_REQUIRE_VIRTUALENV", "PIP_USER", "PIP_TARGET"})
 
 
 def ensure_user(name: str) -> pwd.struct_passwd:

@@ -31,14 +31,10 @@ def ask(do: str, cluster: int = 0, **arguments: Any) -> Any:
     """
     address = os.environ.get(KEEPER_VARIABLE)
     if not address:
-        raise UnavailableError(
-            "no Slurm here: run `make test` as root on Debian to have it installed and started"
-        )
+        raise UnavailableError("no Slurm here: run `make test` as root on Debian to have it installed and started")
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
-        connection.sendall(
-            json.dumps({"do": do, "cluster": cluster, "arguments": arguments}).encode() + b"\n"
-        )
+        connection.sendall(json.dumps({"do": do, "cluster": cluster, "arguments": arguments}).encode() + b"\n")
         with connection.makefile("rb") as answers:
             line = answers.readline()
     if not line:
@@ -65,9 +61,7 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """The environment for commands of this cluster."""
-        outer = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))
-        }
+        outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
         return outer | ({"SLURM_CONF": str(self.conf)} if self.conf else {})
 
     @property
@@ -75,9 +69,7 @@ class Cluster:
         """Whether daemons and nodes may be stopped, and commands run as the administrator."""
         return self.number > 0
 
-    def run(
-        self, *argv: str, cwd: Path | None = None, timeout: float = 60
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, cwd: Path | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command on this cluster as the user we are."""
         return subprocess.run(
             argv,
@@ -151,9 +143,7 @@ def start_cluster(refuse: Callable[[str], NoReturn], *, accounting: bool, **opti
         answer = ask("start", accounting=accounting, **options)
         return Cluster(answer["cluster"], Path(answer["conf"]), accounting, refuse)
     if shutil.which("squeue") is None or shutil.which("sbatch") is None:
-        raise UnavailableError(
-            "no Slurm here: run `make test` as root on Debian to have it installed and started"
-        )
+        raise UnavailableError("no Slurm here: run `make test` as root on Debian to have it installed and started")
     conf = os.environ.get("SLURM_CONF")
     cluster = Cluster(0, Path(conf) if conf else None, accounting, refuse)
     if (asked := cluster.run("squeue", "-h", "-u", str(os.getuid()))).returncode != 0:
@@ -161,7 +151,5 @@ def start_cluster(refuse: Callable[[str], NoReturn], *, accounting: bool, **opti
     if options:
         raise UnavailableError("this machine's own Slurm can't be configured by a test")
     if accounting != (cluster.run("sacct", "-n").returncode == 0):
-        raise UnavailableError(
-            f"this machine's own Slurm is one {'without' if accounting else 'with'} accounting"
-        )
+        raise UnavailableError(f"this machine's own Slurm is one {'without' if accounting else 'with'} accounting")
     return cluster

@@ -139,9 +139,7 @@ class Keeper:
         return {"cluster": self._started, "conf": str(cluster.conf)}
 
 
-def keep(
-    user: str, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], address: Path
-) -> int:
+def keep(user: str, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], address: Path) -> int:
     """Run `command` as `user` with a keeper at `address`; return when nothing of either is left."""
 
     def work() -> int:

@@ -160,9 +160,7 @@ class SlurmCluster:
     def start_accounting(self) -> None:
         """Start slurmdbd again; return when it answers."""
         self._run_daemon("slurmdbd", ["slurmdbd", "-D"], user="slurm")
-        self._wait(
-            lambda: self._answers(["sacctmgr", "-n", "list", "cluster"]), "slurmdbd to answer", "slurmdbd"
-        )
+        self._wait(lambda: self._answers(["sacctmgr", "-n", "list", "cluster"]), "slurmdbd to answer", "slurmdbd")
 
     def stop_node(self, name: str) -> None:
         """Stop a node's slurmd in good order; its running jobs go on."""
@@ -262,8 +260,7 @@ class SlurmCluster:
                 f"AccountingStoragePass={directory}/munge/socket",  # what it means with munge
             ]
         lines += [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
-            "CPUs=8 RealMemory=16000 Gres=gpu:2"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 RealMemory=16000 Gres=gpu:2"
             for node, port in zip(NODES, ports[3:], strict=True)
         ]
         lines += [
@@ -309,9 +306,7 @@ class SlurmCluster:
             **as_user("mysql"),
         )
         if installed.returncode != 0:
-            raise ClusterError(
-                f"mariadb-install-db failed: {installed.stdout[-2000:]}{installed.stderr[-2000:]}"
-            )
+            raise ClusterError(f"mariadb-install-db failed: {installed.stdout[-2000:]}{installed.stderr[-2000:]}")
         first_words = data / "init.sql"
         first_words.touch(mode=0o600)
         first_words.write_text(

@@ -61,9 +61,7 @@ def test_jobs_run_as_the_ordinary_user(
 
 def test_srun_reaches_two_nodes(slurm_cluster: Cluster, work_directory: Path) -> None:
     command = "echo $SLURMD_NODENAME $SLURM_PROCID"
-    direct = slurm_cluster.run(
-        "srun", "-N2", "-n4", "--ntasks-per-node=2", "sh", "-c", command, cwd=work_directory
-    )
+    direct = slurm_cluster.run("srun", "-N2", "-n4", "--ntasks-per-node=2", "sh", "-c", command, cwd=work_directory)
     assert direct.returncode == 0, direct.stderr
     in_job = output(slurm_cluster, work_directory, f"srun sh -c '{command}'", "-N2", "--ntasks-per-node=2")
     for text in (direct.stdout, in_job):
@@ -150,9 +148,7 @@ def test_the_administrator_holds_jobs(slurm_cluster: Cluster, work_directory: Pa
     wait_for(slurm_cluster, job, "CANCELLED")
 
 
-def test_a_node_that_stops_answering_fails_its_jobs(
-    start_slurm: Callable[..., Cluster], work_directory: Path
-) -> None:
+def test_a_node_that_stops_answering_fails_its_jobs(start_slurm: Callable[..., Cluster], work_directory: Path) -> None:
     cluster = start_slurm(slurmd_timeout=5)
     job = submit(cluster, work_directory, "sleep 300", "--no-requeue", "-w", "n2")
     wait_for(cluster, job, "RUNNING")

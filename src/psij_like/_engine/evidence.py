@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from psij_like._engine.job_files import IMPOSED, Record
+from psij_like._engine.job_files import Record
 from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
 
@@ -28,7 +28,7 @@ class Report:
     """What a scheduler said about one job.
 
     Attributes:
-        native_id: the scheduler's id of the job.
+        native_id: the id under which its source knows the job.
         state: the state it means; None if it means nothing to us, which is no news.
         native_state: the state in the scheduler's own word.
         native_reason: the reason in the scheduler's own words.
@@ -134,8 +134,6 @@ def judge(evidence: Evidence, patience: Patience) -> Verdict:
 
 def _beyond_doubt(evidence: Evidence, record: Record) -> bool:
     """Whether the record alone finalises the job: no signal, walltime or cancel is in play."""
-    if record.reason is not None:
-        return True
     if not record.clean or evidence.cancel_asked:
         return False
     start = record.events[0][1] if record.events else None
@@ -232,11 +230,6 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     """The status that the job's own record tells."""
     code = record.exit_code
     facts = _native(evidence.report if evidence.report is not None and evidence.report.final else None)
-    if record.reason in IMPOSED:
-        state = JobState.CANCELED if record.reason == Reason.CANCELLED else JobState.FAILED
-        facts[REASON] = record.reason
-        _add_signal(facts, code)
-        return JobStatus(state, record.ended, _SENTENCES[Reason(record.reason)], code, facts)
     if record.failure is not None:
         facts[REASON] = str(Reason.LAUNCH_FAILED if record.phase == "launch" else Reason.STAGING_FAILED)
         return JobStatus(JobState.FAILED, record.ended, record.failure, code, facts)

@@ -6,12 +6,11 @@ One directory for each unfinished job, below `<work directory>/<executor>/jobs/<
     body.sh      what the job's body needs: arguments, environment, paths (written once, mode 0600)
     submit       the script that the scheduler gets
     submit.out   what the submit command printed, written by the command itself
-    native_id    the scheduler's id of the job, and for a local process its start time
+    native_id    the scheduler's id of the job
     cancel       there once a cancel was asked for
     claim        a symbolic link to the native id of the only copy of the job that may run
     events.N     the states that run N of the body went through, one a line: time, state
     end.N        how run N ended (see `Record`); renamed into place when it is whole
-    reaped       the same, by the supervisor of a local job: what the operating system said of its process
 
 When the end of a job is known, one line in `<work directory>/<executor>/ended/<client>.jsonl` takes the
 directory's place.
@@ -27,16 +26,14 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from psij_like._engine.host import Host
 from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus, Reason
+from psij_like.job_status import JobStatus
 
-# Reasons of a supervisor that outrank what the job says of itself.
-IMPOSED = (str(Reason.TIMEOUT), str(Reason.CANCELLED))
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 
 
@@ -52,7 +49,6 @@ class Record:
         received: the signal that the body itself received, if any.
         failure: a sentence, if something other than the exit code made the job fail.
         phase: where it failed: "launch" or "staging".
-        reason: the cause, where the writer knows it for certain (a supervisor that enforced a time limit).
     """
 
     run: int
@@ -62,7 +58,6 @@ class Record:
     received: int | None = None
     failure: str | None = None
     phase: str | None = None
-    reason: str | None = None
 
     @property
     def clean(self) -> bool:
@@ -92,13 +87,7 @@ class JobFiles:
             return (self.host.read(self.path(name)) or "") if name in names else ""
 
         run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
-        reaped = _record(run, (), text("reaped"))
-        if not run:
-            return reaped if reaped.ended is not None else None
-        record = _record(run, _events(text(f"events.{run}")), text(f"end.{run}"))
-        if reaped.ended is None or (record.ended is not None and reaped.reason not in IMPOSED):
-            return record
-        return replace(record, ended=reaped.ended, exit_code=reaped.exit_code, reason=reaped.reason)
+        return _record(run, _events(text(f"events.{run}")), text(f"end.{run}")) if run else None
 
     def cancel_asked(self) -> bool:
         """Whether a client asked for the job to be cancelled."""
@@ -141,7 +130,6 @@ def _record(run: int, events: tuple[tuple[JobState, float], ...], end: str | Non
         number("received"),
         values.get("failure") or None,
         values.get("phase") or None,
-        values.get("reason") or None,
     )
 
 
@@ -169,9 +157,8 @@ class Store:
         found: list[tuple[float, JobFiles]] = []
         for job_id in self.host.names(self.directory / "jobs"):
             files = self.of(job_id)
-            remembered = (self.host.read(files.path("native_id")) or "").split()
-            claimed = None if remembered else self.host.link_target(files.path("claim"))
-            if native_id in (*remembered[:1], claimed):
+            remembered = (self.host.read(files.path("native_id")) or "").strip()
+            if native_id == (remembered or self.host.link_target(files.path("claim"))):
                 found.append((self._submitted(files), files))
         return max(found, key=lambda pair: pair[0])[1] if found else None
 

@@ -7,37 +7,8 @@ import os
 import select
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
 
-from psij_like._engine.job_files import JobFiles
 from psij_like._engine.supervisor import GRACE, process_tree, start_time
-
-
-class Identity(NamedTuple):
-    """A process and its supervisor, told apart from later processes of the same ids by their start times."""
-
-    pid: int
-    start: str
-    supervisor: int
-    supervisor_start: str
-
-    @staticmethod
-    def of(files: JobFiles) -> Identity | None:
-        """The identity that a job's supervisor wrote down; None before it did."""
-        words = (files.host.read(files.path("native_id")) or "").split()
-        if len(words) != 4 or not (words[0].isdigit() and words[2].isdigit()):
-            return None
-        return Identity(int(words[0]), words[1], int(words[2]), words[3])
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process lives."""
-        return start_time(self.pid) == self.start
-
-    @property
-    def supervised(self) -> bool:
-        """Whether its supervisor lives."""
-        return start_time(self.supervisor) == self.supervisor_start
 
 
 def end_tree(pid: int, job: str) -> None:

@@ -24,11 +24,11 @@ class SupervisorClient:
     """Starts a supervisor when it is needed, and speaks to it.
 
     Args:
-        news: called, on a thread of this object's, with the id of a job whose end is on disk; None for all jobs,
-            when the supervisor itself has gone.
+        news: called, on a thread of this object's, with the journal's line about a job's end; with None when the
+            supervisor itself has gone.
     """
 
-    def __init__(self, news: Callable[[str | None], None]) -> None:
+    def __init__(self, news: Callable[[dict[str, Any] | None], None]) -> None:
         self._news = news
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -106,7 +106,7 @@ class SupervisorClient:
                 message = json.loads(line)
                 if "end" in message:
                     self.jobs.discard(message["job"])
-                    self._news(message["job"])
+                    self._news(message["end"])
                     continue
                 waiting = self._answers.get(message["job"])
                 if waiting is not None:

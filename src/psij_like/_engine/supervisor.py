@@ -3,12 +3,17 @@
 It outlives the client that started it, so that exit codes survive; it ends when the client has gone and its last
 job has ended. The client speaks to it over a socket, one JSON object a line; `_engine.supervised` is the other end.
 
-    {"do": "base", "environment": {...}}       the environment that following jobs inherit
-    {"do": "run", "job": ID, ...}              see `Request`; answered by {"job": ID, "pid": N, "start": T}
-    {"do": "kill", "job": ID}                  end the job's whole process tree
-    {"job": ID, "end": true}                   sent when the job's end is on disk
+    {"do": "base", "environment": {...}}        the environment that following jobs inherit
+    {"do": "run", "job": ID, ...}               see `Request`; answered by {"job": ID, "pid": N, "failed": false}
+    {"do": "kill", "job": ID}                   end the job's whole process tree
+    {"job": ID, "end": {...}}                   sent when a job has ended, with the line of its journal
 
-Other clients ask for a job to be ended by a file `cancel` in its directory, and SIGUSR1.
+What happens to jobs is in a journal, a file that only this process appends to, one JSON object a line:
+
+    {"job": ID, "pid": N, "start": T, "supervisor": [N, T], "directory": D, "intent": {...}}
+    {"job": ID, "pid": N, "ended": T, "exit_code": N, "reason": R, "failure": S}
+
+Other clients ask for a job to be ended by a line with its id in `<journal>.cancel`, and SIGUSR1.
 
 It runs as a program of its own: standard library only, but for psutil when a process tree has to be ended.
 """
@@ -46,7 +51,9 @@ class Request:
 
     Attributes:
         job: the job's id.
-        directory: the job's own directory, where its end is written.
+        journal: the file that tells of the job's start and end.
+        directory: the job's own directory, if it has one.
+        intent: what the client wants to be remembered of the job.
         argv: the command.
         environment: variables that are set, on top of the inherited ones.
         inherit: whether the base environment is inherited.
@@ -57,7 +64,9 @@ class Request:
     """
 
     job: str
-    directory: str
+    journal: str
+    directory: str | None
+    intent: dict[str, Any]
     argv: list[str]
     environment: list[list[Any]]
     inherit: bool
@@ -70,8 +79,10 @@ class Request:
 @dataclass
 class _Running:
     job: str
-    directory: str
+    journal: str
+    directory: str | None
     pid: int
+    failure: str | None = None  # why a stand-in runs in its place
     imposed: str | None = None  # why we end it: "timeout" or "cancelled"
     kill_at: float | None = None
 
@@ -94,6 +105,8 @@ class Supervisor:
         self._base: dict[str, str] = {}
         self._jobs: dict[str, _Running] = {}
         self._by_pid: dict[int, _Running] = {}
+        self._journals: dict[str, int] = {}
+        self._identity = [os.getpid(), start_time(os.getpid())]
         self._timers: list[tuple[float, str, str]] = []
         self._null = os.open(os.devnull, os.O_RDWR)
 
@@ -178,11 +191,19 @@ class Supervisor:
         except Exception as error:
             self._send({"job": request.job, "refused": f"{type(error).__name__}: {error}"})
             return
-        running = _Running(request.job, request.directory, pid)
-        if failure is not None:
-            running.imposed = f"launch_failed {failure}"
+        running = _Running(request.job, request.journal, request.directory, pid, failure)
         self._jobs[request.job] = self._by_pid[pid] = running
-        _write(f"{request.directory}/native_id", f"{pid} {start_time(pid)} {os.getpid()} {start_time(os.getpid())}\n")
+        self._write_down(
+            running.journal,
+            {
+                "job": request.job,
+                "pid": pid,
+                "start": start_time(pid),
+                "supervisor": self._identity,
+                "directory": request.directory,
+                "intent": request.intent,
+            },
+        )
         self._push_timer(request.walltime, request.job, "timeout")
         self._send({"job": request.job, "pid": pid, "failed": failure is not None})
 
@@ -267,23 +288,36 @@ class Supervisor:
 
     def _finish(self, running: _Running, code: int) -> None:
         ended = time.time()
-        exit_code = code if code >= 0 else 128 - code
-        reason, _, failure = (running.imposed or ("exit" if code >= 0 else "signal")).partition(" ")
-        lines = [f"exit_code={exit_code}", f"ended={ended:.6f}", f"reason={reason}"]
-        if failure:
-            lines += ["phase=launch", "failure=" + failure.replace("\n", " ")]
-        if running.imposed in ("timeout", "cancelled"):
+        if running.imposed is not None:
             self._end_tree(running, signal.SIGKILL)  # what outlived its leader
-        with contextlib.suppress(FileNotFoundError):  # its client has read the job's own record, and tidied up
-            _write(f"{running.directory}/reaped", "\n".join([*lines, "whole=1\n"]))
+        line: dict[str, object] = {
+            "job": running.job,
+            "pid": running.pid,
+            "ended": ended,
+            "exit_code": code if code >= 0 else 128 - code,
+            "reason": running.imposed or ("launch_failed" if running.failure else "exit" if code >= 0 else "signal"),
+            "failure": running.failure,
+        }
+        self._write_down(running.journal, line)
         self._jobs.pop(running.job, None)
-        self._send({"job": running.job, "end": True})
+        self._send({"job": running.job, "end": line})
+
+    def _write_down(self, journal: str, line: dict[str, object]) -> None:
+        descriptor = self._journals.get(journal)
+        if descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            descriptor = self._journals[journal] = os.open(journal, flags, 0o600)
+        os.write(descriptor, json.dumps(line).encode() + b"\n")
 
     def _impose(self, job: str, reason: str) -> None:
+        self._reap()  # a job that has ended by itself keeps its end
         running = self._jobs.get(job)
-        if running is None or running.imposed in ("timeout", "cancelled"):
+        if running is None or running.imposed is not None:
             return
         running.imposed = reason
+        if reason == "cancelled" and running.directory is not None:
+            with contextlib.suppress(OSError):  # the body stages differently for a cancelled job
+                os.close(os.open(f"{running.directory}/cancel", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         self._end_tree(running, signal.SIGTERM)
         self._push_timer(GRACE, job, "kill")
 
@@ -294,9 +328,10 @@ class Supervisor:
         heapq.heappush(self._timers, (time.monotonic() + seconds, job, what))
 
     def _cancel_marked(self) -> None:
-        for running in list(self._jobs.values()):
-            if os.path.exists(f"{running.directory}/cancel"):  # noqa: PTH110
-                self._impose(running.job, "cancelled")
+        for journal in self._journals:
+            with contextlib.suppress(FileNotFoundError), open(f"{journal}.cancel", encoding="ascii") as marks:  # noqa: PTH123
+                for job in marks.read().split():
+                    self._impose(job, "cancelled")
 
     def _timeout(self) -> float | None:
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
@@ -370,15 +405,6 @@ def find_executable(name: str, environment: dict[str, str]) -> str:
         if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
             return path
     raise _LaunchError(f"'{name}' was not found (PATH: {search})", 127)
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.write(descriptor, text.encode("utf-8", "surrogateescape"))
-    finally:
-        os.close(descriptor)
-    os.replace(f"{path}.new", path)
 
 
 def main() -> None:

@@ -26,12 +26,14 @@ from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.evidence import Evidence, Patience, Report, judge
 from psij_like._engine.follow import Followed
 from psij_like._engine.job_files import JobFiles
+from psij_like.job import Job
 from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
 
 # After a ring, a shared file system may show the news late: look again after these seconds.
 _LOOK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
+_LINGER = 1.0  # seconds that the thread waits for the next job before it ends
 _EARLY_REPORTS = 10_000  # pushed reports about jobs that are not known yet, kept for their submission to return
 
 
@@ -81,7 +83,11 @@ class Pace:
 
 
 class Tracked:
-    """A job that a tracker follows. All but the tracker leave its attributes alone after `add`."""
+    """A job that a tracker follows. All but the tracker leave its attributes alone after `add`.
+
+    Its `native_id` is the id under which the source knows it: the scheduler's, or where such ids are used again
+    (process ids) a better one.
+    """
 
     __slots__ = (
         "ended_at",
@@ -100,15 +106,15 @@ class Tracked:
         self,
         followed: Followed,
         native_id: str,
-        files: JobFiles | None,
+        files: JobFiles | None = None,
         walltime: float | None = None,
-        recall: Callable[[], JobFiles | JobStatus | None] | None = None,
+        recall: Callable[[Tracked], JobStatus | None] | None = None,
     ) -> None:
         self.followed = followed
         self.native_id = native_id
         self.files = files
         self.evidence = Evidence(own=files is not None, walltime=walltime)
-        self.recall = recall  # finds what is remembered of an attached job: its files, or its end
+        self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
         self.unlisted_at: float | None = None
         self.ended_at: float | None = None
         self.look_due: float | None = None
@@ -138,6 +144,7 @@ class Tracker:
         self._wake_writer.setblocking(False)
         # What follows belongs to the tracker's thread.
         self._jobs: dict[str, list[Tracked]] = {}
+        self._tracked: dict[Job, Tracked] = {}
         self._by_directory: dict[str, list[Tracked]] = {}
         self._early: dict[str, Report] = {}
         self._looks: list[tuple[float, int, Tracked]] = []
@@ -148,6 +155,7 @@ class Tracker:
         self._interval = pace.shortest
         self._next_poll = float("inf")
         self._failures = 0
+        self._busy_until = 0.0
 
     # ---- called from any thread
 
@@ -163,9 +171,9 @@ class Tracker:
         """News that a source pushes."""
         self._post(lambda: self._take_pushed(reports))
 
-    def cancelling(self, native_id: str, *, delivered: bool) -> None:
+    def cancelling(self, job: Job, *, delivered: bool) -> None:
         """A cancel of the job was asked for, or delivered."""
-        self._post(lambda: self._note_cancel(native_id, delivered))
+        self._post(lambda: self._note_cancel(job, delivered))
 
     def _post(self, message: Callable[[], None]) -> None:
         with self._lock:
@@ -192,13 +200,21 @@ class Tracker:
                             self._ring(directory, ask=False)
                 self._step()
                 with self._lock:
-                    if not self._inbox and not self._jobs and not self._asking:
+                    if self._may_rest():
                         self._running = False
                         return
+
+    def _may_rest(self) -> bool:
+        """Whether the thread may end: it has had nothing to do for a while."""
+        if self._inbox or self._jobs or self._asking:
+            self._busy_until = monotonic() + _LINGER
+        return monotonic() >= self._busy_until
 
     def _timeout(self) -> float | None:
         if self._inbox:
             return 0.0
+        if not self._jobs and not self._asking:
+            return max(0.0, self._busy_until - monotonic())
         due = self._looks[0][0] if self._looks else float("inf")
         if not self._asking:
             due = min(due, self._next_poll)
@@ -223,12 +239,12 @@ class Tracker:
     def _add(self, job: Tracked) -> None:
         job.evidence.trusted = self._source.trusted
         if job.recall is not None:
-            remembered = job.recall()
-            if isinstance(remembered, JobStatus):
-                job.followed.end(remembered, None)
+            end = job.recall(job)
+            if end is not None:
+                job.followed.end(end, None)
                 return
-            job.files = remembered
-            job.evidence.own = remembered is not None
+            job.evidence.own = job.files is not None
+        self._tracked[job.followed.job] = job
         self._jobs.setdefault(job.native_id, []).append(job)
         if job.files is not None:
             self._by_directory.setdefault(job.files.directory.name, []).append(job)
@@ -250,8 +266,9 @@ class Tracker:
         if ask:
             self._hurry()
 
-    def _note_cancel(self, native_id: str, delivered: bool) -> None:
-        for job in list(self._jobs.get(native_id, ())):
+    def _note_cancel(self, cancelled: Job, delivered: bool) -> None:
+        tracked = self._tracked.get(cancelled)
+        for job in list(self._jobs.get(tracked.native_id, ())) if tracked is not None else ():
             job.evidence.cancel_asked = True
             job.evidence.cancel_delivered |= delivered
             self._consider(job)
@@ -315,6 +332,7 @@ class Tracker:
             self._look_later(job)
 
     def _drop(self, job: Tracked) -> None:
+        self._tracked.pop(job.followed.job, None)
         _discard(self._jobs, job.native_id, job)
         if job.files is not None:
             _discard(self._by_directory, job.files.directory.name, job)

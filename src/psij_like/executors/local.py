@@ -10,24 +10,26 @@ here, but for the number of processes that a launcher starts.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from psij_like._engine.doorbell import Doorbell, open_doorbell
 from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.job_files import JobFiles
+from psij_like._engine.journal import Entry, Journals, end_report
 from psij_like._engine.plan import Plan, body_data, needs_shell, script_data
-from psij_like._engine.processes import Identity, ProcessWatcher, end_tree
+from psij_like._engine.processes import ProcessWatcher, end_tree
 from psij_like._engine.quote import split_references
 from psij_like._engine.render import render
 from psij_like._engine.supervised import SupervisorClient, SupervisorLost
 from psij_like._engine.supervisor import start_time
 from psij_like._engine.tracker import Pace, Tracked, Tracker
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import TrackedJobExecutor
+from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
 from psij_like.job import Job
+from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
@@ -40,61 +42,87 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     _NAME_ = "local"
 
+    def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
+        super().__init__(url, config)
+        self._journals = Journals(self._host, self._config.work_directory / self.name / "journals")
+
     def _tracker(self) -> Tracker:
         return _house().tracker
 
-    def _deliver(self, job: Job, plan: Plan, files: JobFiles) -> Report:
-        supervisor, doorbell = _house().supervisor, _house().tracker.doorbell
-        body = needs_shell(plan.spec, plan.launch)
-        request = _run_body(plan, files, doorbell) if body else _run_directly(plan)
+    def _deliver(self, job: Job, plan: Plan) -> Tracked:
+        if not needs_shell(plan.spec, plan.launch):
+            return self._start(job, plan, None, _run_directly(plan))
+        with self._remembered(job) as files:
+            return self._start(job, plan, files, _run_body(plan, files, _house().tracker.doorbell))
+
+    def _start(self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object]) -> Tracked:
+        with file_trouble(self._store.directory):
+            journal = self._journals.own
         try:
-            pid, running = supervisor.run(
+            pid, running = _house().supervisor.run(
                 job.id,
-                directory=str(files.directory),
+                journal=str(journal),
+                directory=str(files.directory) if files is not None else None,
+                intent=self._intent(job),
                 inherit=plan.spec.inherit_environment,
                 walltime=plan.walltime,
-                look_up=not body,
+                look_up=files is None,
                 **request,
             )
         except SupervisorLost as error:
             raise SubmissionUnknownException(f"job {job.id}: {error}; it may have been started", error) from error
         except OSError as error:
             raise SubmitException(f"job {job.id} can not be started on this machine: {error}", error) from error
-        state = JobState.ACTIVE if running and not body else JobState.QUEUED
-        return Report(str(pid), state, time=time.time())
+        job._native_id = str(pid)
+        tracked = Tracked(self._followed(job), job.id, files, plan.walltime)
+        if running and files is None:
+            tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
+        return tracked
 
     def _follow(self, job: Job, tracked: Tracked) -> None:
         if tracked.recall is not None:
-            _house().expect(tracked.native_id)
+            _house().remember_foreign(tracked.native_id)
         super()._follow(job, tracked)
 
-    def _recall(self, native_id: str) -> JobFiles | JobStatus | None:
-        remembered = super()._recall(native_id)
-        if isinstance(remembered, JobFiles):
-            _house().watch(native_id, remembered.directory.name)
-        return remembered
+    def _recall(self, tracked: Tracked) -> JobStatus | None:
+        pid = tracked.native_id
+        end = self._store.find_end(pid)
+        entry = self._journals.find(pid)
+        if entry is None:
+            _house().watch_foreign(pid)
+            return end
+        if end is not None and entry.end is not None and end.time >= float(entry.start["intent"]["submitted"]):
+            return end
+        tracked.native_id = entry.job
+        if entry.start["directory"] is not None:
+            files = JobFiles(self._host, Path(entry.start["directory"]))
+            tracked.files = files if self._host.names(files.directory) else None
+        _house().attached[entry.job] = lambda: self._journals.find(pid)
+        _house().watch(entry)
+        return None
 
-    def _deliver_cancel(self, native_id: str, files: JobFiles | None) -> None:
-        if files is not None and _house().supervisor.kill(files.directory.name):
+    def _deliver_cancel(self, job: Job, native_id: str) -> None:
+        if _house().supervisor.kill(job.id):
             return
-        identity = Identity.of(files) if files is not None else None
-        if identity is not None and identity.supervised:
-            os.kill(identity.supervisor, signal.SIGUSR1)  # another client's supervisor, which looks for our mark
-        elif identity.alive if identity is not None else _house().foreign_alive(native_id):
-            end_tree(int(native_id), files.directory.name if files is not None else "")
+        entry = self._journals.find(native_id)
+        if entry is not None and entry.end is None:
+            if not _house().supervisor.kill(entry.job) and not entry.ask_supervisor(self._host) and entry.alive:
+                end_tree(entry.pid, entry.job)
+        elif entry is None and _house().foreign_alive(native_id):
+            end_tree(int(native_id), "")
 
 
 def _run_directly(plan: Plan) -> dict[str, object]:
     """The request for a job that is its executable."""
     spec = plan.spec
-    directory = str(Path(plan.directory).expanduser())
+    directory = os.path.expanduser(plan.directory)  # noqa: PTH111 - a Path costs ten times as much
     variables = {**(spec.environment or {}), "PSIJ_JOB_ID": plan.job_id}
     return {
         "argv": plan.launch.argv,
         "environment": [(name, split_references(value)) for name, value in variables.items()],
         "cwd": directory,
         "files": [
-            str(Path(directory, path)) if path else os.devnull
+            os.path.join(directory, path) if path else os.devnull  # noqa: PTH118
             for path in (spec.stdin_path, spec.stdout_path, spec.stderr_path)
         ],
     }
@@ -116,46 +144,58 @@ def _run_body(plan: Plan, files: JobFiles, doorbell: Doorbell | None) -> dict[st
 class _House:
     """What this process has one of: a supervisor, a watcher of other clients' processes, and a tracker."""
 
-    trusted = False
+    trusted = True
 
     def __init__(self) -> None:
         self.tracker = Tracker(self, _PACE, open_doorbell("127.0.0.1"))
-        self.supervisor = SupervisorClient(lambda job: self.tracker.look(job or "", ask=job is None))
-        self._watcher = ProcessWatcher(lambda directory: self.tracker.look(directory, ask=True))
+        self.supervisor = SupervisorClient(self._ended)
+        self.attached: dict[str, Any] = {}  # jobs of other clients, and how to find their journal's entry
+        self._watcher = ProcessWatcher(lambda _: self.tracker.look("", ask=True))
         self._foreign: dict[str, str] = {}  # attached processes that no supervisor started, and when they started
 
-    def expect(self, native_id: str) -> None:
+    def _ended(self, line: dict[str, Any] | None) -> None:
+        if line is None:
+            self.tracker.look("", ask=True)
+        else:
+            self.tracker.report([end_report(line)])
+
+    def remember_foreign(self, native_id: str) -> None:
         """A job is attached: remember which process its id means now, before the id can mean another one."""
         if native_id.isdigit():
-            self._foreign.setdefault(native_id, start_time(int(native_id)))
+            self._foreign[native_id] = start_time(int(native_id))
 
-    def watch(self, native_id: str, directory: str) -> None:
-        """Look at a job of another client when its process ends."""
-        self._watcher.watch(directory, int(native_id))
+    def watch_foreign(self, native_id: str) -> None:
+        """Ask again when a process ends that no supervisor started."""
+        if self.foreign_alive(native_id):
+            self._watcher.watch("", int(native_id))
 
     def foreign_alive(self, native_id: str) -> bool:
         """Whether a process that no supervisor started lives."""
         start = self._foreign.get(native_id, "")
         return bool(start) and start_time(int(native_id)) == start
 
+    def watch(self, entry: Entry) -> None:
+        """Ask again when the process of another client's job ends."""
+        if entry.end is None and entry.alive:
+            self._watcher.watch(entry.job, entry.pid)
+
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
-        """Which of the processes live. See `Source.poll`."""
-        return {job.native_id: Report(job.native_id, JobState.ACTIVE) for job in jobs if self._alive(job)}
+        """How the processes are. See `Source.poll`."""
+        reports = (self._report(job.native_id) for job in jobs)
+        return {report.native_id: report for report in reports if report is not None}
 
     def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """Nothing: there is nobody else to ask. See `Source.details`."""
         return {}
 
-    def _alive(self, job: Tracked) -> bool:
-        if job.files is None:
-            alive = self.foreign_alive(job.native_id)
-            if alive:
-                self._watcher.watch("", int(job.native_id))
-            return alive
-        if job.files.directory.name in self.supervisor.jobs:
-            return True
-        identity = Identity.of(job.files)
-        return identity is not None and identity.alive
+    def _report(self, native_id: str) -> Report | None:
+        if native_id in self.supervisor.jobs:
+            return Report(native_id, None)
+        find = self.attached.get(native_id)
+        if find is not None:
+            entry: Entry | None = find()
+            return entry.report() if entry is not None else None
+        return Report(native_id, JobState.ACTIVE) if self.foreign_alive(native_id) else None
 
 
 _the_house: list[_House] = []

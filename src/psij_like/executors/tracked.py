@@ -11,7 +11,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-from psij_like._engine.evidence import Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.job_files import JobFiles, Store
@@ -35,24 +34,24 @@ class TrackedJobExecutor(JobExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
         self._host: Host = LocalHost()
-        self._store = Store(self._host, self._config.work_directory / self._store_name())
-        self._unfinished: dict[str, builtins.list[Job]] = {}
+        self._store = Store(self._host, self._config.work_directory / self.name)
+        self._unfinished: dict[Job, None] = {}
         self._lock = threading.Lock()
 
     # ---- for subclasses
 
     @abstractmethod
-    def _deliver(self, job: Job, plan: Plan, files: JobFiles) -> Report:
-        """Hand the job over; its native id, and the state it is in then.
+    def _deliver(self, job: Job, plan: Plan) -> Tracked:
+        """Remember the job, hand it over, and set its native id.
 
         Raises:
             SubmissionUnknownException: nobody knows whether it is with the backend.
-            InvalidJobException, SubmitException: it is not.
+            InvalidJobException, SubmitException: it is not, and nothing of it is left behind.
         """
 
     @abstractmethod
-    def _deliver_cancel(self, native_id: str, files: JobFiles | None) -> None:
-        """Have the job cancelled. `files` are its own, if it has any.
+    def _deliver_cancel(self, job: Job, native_id: str) -> None:
+        """Have the job cancelled.
 
         Raises:
             SubmitException: the request could not be delivered.
@@ -65,33 +64,18 @@ class TrackedJobExecutor(JobExecutor):
     def _check(self, plan: Plan) -> None:
         """Refuse what the backend can not express. InvalidJobException if there is any."""
 
-    def _store_name(self) -> str:
-        return self.name
-
     # ---- the interface
 
     def submit(self, job: Job) -> None:
         """See `JobExecutor.submit`."""
         job._claim(self)
         try:
-            plan = self.plan(job)
-            with _file_trouble(self._store.directory):
-                files = self._store.create(job.id, self._intent(job))
-            try:
-                report = self._deliver(job, plan, files)
-            except SubmissionUnknownException:
-                raise
-            except BaseException:
-                files.remove()
-                raise
+            tracked = self._deliver(job, self.plan(job))
         except SubmissionUnknownException:
             raise  # the job may be with the backend: nobody may submit it again
         except BaseException:
             job._release()
             raise
-        job._native_id = report.native_id
-        tracked = Tracked(self._followed(job), report.native_id, files, walltime=plan.walltime)
-        tracked.evidence.report = report
         self._follow(job, tracked)
 
     def cancel(self, job: Job) -> None:
@@ -102,18 +86,14 @@ class TrackedJobExecutor(JobExecutor):
         if native_id is None:
             raise SubmitException(f"job {job.id} cannot be cancelled: it was never submitted")
         tracker = self._tracker()
-        tracker.cancelling(native_id, delivered=False)
-        files = self._files(job, native_id)
-        if files is not None:
-            with _file_trouble(self._store.directory):
-                self._host.write(files.path("cancel"), "")
-        self._deliver_cancel(native_id, files)
-        tracker.cancelling(native_id, delivered=True)
+        tracker.cancelling(job, delivered=False)
+        self._deliver_cancel(job, native_id)
+        tracker.cancelling(job, delivered=True)
 
     def list(self) -> builtins.list[str]:
         """See `JobExecutor.list`."""
         with self._lock:
-            return builtins.list(self._unfinished)
+            return builtins.list(dict.fromkeys(job.native_id for job in self._unfinished if job.native_id is not None))
 
     def attach(self, job: Job, native_id: str) -> None:
         """See `JobExecutor.attach`."""
@@ -121,7 +101,7 @@ class TrackedJobExecutor(JobExecutor):
             raise InvalidJobException(f"native_id: {native_id!r} is not an id; expected a non-empty str")
         job._claim(self)
         job._native_id = native_id
-        self._follow(job, Tracked(self._followed(job), native_id, None, recall=lambda: self._recall(native_id)))
+        self._follow(job, Tracked(self._followed(job), native_id, recall=self._recall))
 
     # ---- steps
 
@@ -141,12 +121,8 @@ class TrackedJobExecutor(JobExecutor):
         self._check(plan)
         return plan
 
-    def _files(self, job: Job, native_id: str) -> JobFiles | None:
-        """The files of a job that was submitted here, or by another client in the same work directory."""
-        own = self._store.of(job.id)
-        return own if self._host.names(own.directory) else self._store.find(native_id)
-
     def _intent(self, job: Job) -> dict[str, object]:
+        """What is remembered of a job before it is handed over."""
         return {
             "job_id": job.id,
             "executor": self.name,
@@ -154,9 +130,23 @@ class TrackedJobExecutor(JobExecutor):
             "spec": spec_to_dict(job.spec) if job.spec is not None else None,
         }
 
+    @contextlib.contextmanager
+    def _remembered(self, job: Job) -> Iterator[JobFiles]:
+        """The directory of a job that is being handed over; it goes again if that does not happen."""
+        with file_trouble(self._store.directory):
+            files = self._store.create(job.id, self._intent(job))
+        try:
+            with file_trouble(self._store.directory):
+                yield files
+        except SubmissionUnknownException:
+            raise
+        except BaseException:
+            files.remove()
+            raise
+
     def _follow(self, job: Job, tracked: Tracked) -> None:
         with self._lock:
-            self._unfinished.setdefault(tracked.native_id, []).append(job)
+            self._unfinished[job] = None
         if tracked.recall is None:
             tracked.followed.publish(JobStatus(JobState.QUEUED), None)
         self._tracker().add(tracked)
@@ -166,35 +156,31 @@ class TrackedJobExecutor(JobExecutor):
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         """The end of a job is known: remember it, and tidy up after a job that was submitted here."""
-        native_id = job.native_id
-        if native_id is not None:
-            with self._lock:
-                jobs = self._unfinished.get(native_id, [])
-                if job in jobs:
-                    jobs.remove(job)
-                if not jobs:
-                    self._unfinished.pop(native_id, None)
+        with self._lock:
+            self._unfinished.pop(job, None)
         files = self._store.of(job.id)
         try:
             if self._host.names(files.directory):
-                self._store.remember_end(job.id, native_id, status)
+                self._store.remember_end(job.id, job.native_id, status)
                 if not self._config.keep_files:
                     files.remove()
         except OSError as error:
             _log.warning("the end of job %s can not be remembered in %s: %s", job.id, self._store.directory, error)
 
-    def _recall(self, native_id: str) -> JobFiles | JobStatus | None:
-        """What is remembered of a native id: the files of an unfinished job, or the end of a finished one."""
-        return self._store.find(native_id) or self._store.find_end(native_id)
+    def _recall(self, tracked: Tracked) -> JobStatus | None:
+        """Find what is remembered of an attached job: its end, or else its files, which are set."""
+        tracked.files = self._store.find(tracked.native_id)
+        return self._store.find_end(tracked.native_id) if tracked.files is None else None
 
 
 @contextlib.contextmanager
-def _file_trouble(directory: Path) -> Iterator[None]:
+def file_trouble(directory: Path) -> Iterator[None]:
+    """Say that the work directory can not be used, and what to do about it."""
     try:
         yield
     except OSError as error:
         raise SubmitException(
-            f"the work directory {directory} can not be used: {error.strerror or error}; "
+            f"the work directory {directory} can not be used: {error}; "
             "choose another one with JobExecutorConfig(work_directory=...)",
             error,
         ) from error

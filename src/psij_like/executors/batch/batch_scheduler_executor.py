@@ -10,16 +10,15 @@ from typing import ClassVar
 from psij_like._engine.backend import Backend, Refused
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import open_doorbell
-from psij_like._engine.evidence import Patience, Report
+from psij_like._engine.evidence import Patience
 from psij_like._engine.host import CommandMissing, CommandTimeout
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan, body_data
-from psij_like._engine.tracker import Pace, Tracker, shared_tracker
+from psij_like._engine.tracker import Pace, Tracked, Tracker, shared_tracker
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import TrackedJobExecutor
+from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
-from psij_like.job_state import JobState
 
 
 class BatchSchedulerExecutorConfig(JobExecutorConfig):
@@ -114,7 +113,13 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
         return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(bell[1]) if bell[0] else None))
 
-    def _deliver(self, job: Job, plan: Plan, files: JobFiles) -> Report:
+    def _deliver(self, job: Job, plan: Plan) -> Tracked:
+        with self._remembered(job) as files:
+            job._native_id = self._send(job, plan, files)
+        return Tracked(self._followed(job), job._native_id, files, plan.walltime)
+
+    def _send(self, job: Job, plan: Plan, files: JobFiles) -> str:
+        """Write the script and submit it; the native id."""
         doorbell = self._tracker().doorbell
         script = files.path("submit")
         files.host.write(files.path("body.sh"), body_data(plan, doorbell.of(job.id) if doorbell else None))
@@ -137,9 +142,14 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 f"{self.name}: {error}; the job may have been accepted. Its files are in {files.directory}", error
             ) from error
         files.host.write(files.path("native_id"), native_id + "\n")
-        return Report(native_id, JobState.QUEUED)
+        return native_id
 
-    def _deliver_cancel(self, native_id: str, files: JobFiles | None) -> None:
+    def _deliver_cancel(self, job: Job, native_id: str) -> None:
+        own = self._store.of(job.id)
+        files = own if self._host.names(own.directory) else self._store.find(native_id)
+        if files is not None:
+            with file_trouble(self._store.directory):
+                files.host.write(files.path("cancel"), "")  # the body stages differently for a cancelled job
         try:
             result = self._source.run(self._backend.cancel_command([native_id]))
             self._backend.check_cancel(result)

@@ -1,8 +1,8 @@
 """`slurm`: Slurm, observed on 22.05, 24.11 and 26.05.
 
-`queue_name` is the partition. Custom attributes `slurm.NAME` become `#SBATCH --NAME=VALUE`, or `--NAME` for "" and True;
-one that names a generated directive takes its place, and None or False leaves that directive out. Memory is asked for
-by node. The submitter's SLURM_* and SBATCH_* variables (but SLURM_CONF) do not reach sbatch: inside a job they would
+`queue_name` is the partition. Custom attributes `slurm.NAME` become `#SBATCH --NAME=VALUE`, or `--NAME` for "" and
+True; one that names a generated directive takes its place, and None or False leaves that directive out. Memory is
+asked for by node. The submitter's SLURM_* and SBATCH_* variables (but SLURM_CONF) do not reach sbatch: inside a job they would
 change the new one. Walltime is rounded up to whole minutes by Slurm itself.
 
 States come from one squeue for all the user's jobs; the causes that it does not tell, from sacct where the site has

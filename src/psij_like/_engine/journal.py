@@ -1,0 +1,115 @@
+"""The journals that supervisors of local jobs leave behind: which job a process id means, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psij_like._engine.evidence import Report, exit_message
+from psij_like._engine.host import Host
+from psij_like._engine.supervisor import start_time
+from psij_like.job_state import JobState
+from psij_like.job_status import Reason
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a journal says of one job: the line of its start, and of its end if it has one."""
+
+    journal: Path
+    start: dict[str, Any]
+    end: dict[str, Any] | None
+
+    @property
+    def job(self) -> str:
+        """The job's id."""
+        return str(self.start["job"])
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return int(self.start["pid"])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process lives; a later one of the same id is not it."""
+        return start_time(self.pid) == str(self.start["start"])
+
+    def report(self) -> Report | None:
+        """What is known of the job now; None if its process is gone and nobody wrote down its end."""
+        if self.end is not None:
+            return end_report(self.end)
+        return Report(self.job, JobState.ACTIVE) if self.alive else None
+
+    def ask_supervisor(self, host: Host) -> bool:
+        """Ask the job's supervisor to end it. False if that supervisor is gone."""
+        pid, start = self.start["supervisor"]
+        if start_time(pid) != start:
+            return False
+        host.append(self.journal.with_name(f"{self.journal.name}.cancel"), f"{self.job}\n")
+        os.kill(pid, signal.SIGUSR1)
+        return True
+
+
+class Journals:
+    """The journals in one directory, one of which is for this process's own supervisor."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self._host = host
+        self._directory = directory
+        self._own: Path | None = None
+
+    @property
+    def own(self) -> Path:
+        """The journal for this process's supervisor; its directory is made."""
+        if self._own is None:
+            if not self._directory.is_dir():
+                self._host.make_directory(self._directory)
+            self._own = self._directory / f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        return self._own
+
+    def find(self, native_id: str) -> Entry | None:
+        """The newest job that had that process id."""
+        found: Entry | None = None
+        for journal in (name for name in self._host.names(self._directory) if name.endswith(".jsonl")):
+            path = self._directory / journal
+            for line in _lines(self._host.read(path) or "", f'"pid": {native_id},'):
+                if "start" in line and (found is None or _submitted(line) >= _submitted(found.start)):
+                    found = Entry(path, line, None)
+                elif found is not None and "ended" in line and line.get("job") == found.job:
+                    found = Entry(path, found.start, line)
+        return found
+
+
+def _submitted(start: dict[str, Any]) -> float:
+    return float(start["intent"]["submitted"])
+
+
+def _lines(text: str, token: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines(keepends=True):
+        if token in line and line.endswith("\n"):  # the last line may be in the middle of being written
+            yield json.loads(line)
+
+
+def end_report(line: dict[str, Any]) -> Report:
+    """What a journal's line about a job's end means."""
+    code, reason = int(line["exit_code"]), Reason(line["reason"])
+    state = JobState.CANCELED if reason is Reason.CANCELLED else JobState.FAILED if code else JobState.COMPLETED
+    return Report(
+        line["job"],
+        state,
+        reason=reason,
+        exit_code=code,
+        signal=code - 128 if reason is Reason.SIGNAL else None,
+        time=float(line["ended"]),
+        message=line["failure"] or (exit_message(code) if state is JobState.FAILED and reason in _BY_ITSELF else None),
+    )
+
+
+_BY_ITSELF = (Reason.EXIT, Reason.SIGNAL)
