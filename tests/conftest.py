@@ -39,15 +39,29 @@ def _started(accounting: bool, **options: int) -> Cluster:
         _no_slurm(str(error))
 
 
+@pytest.fixture(scope="session")
+def shared_slurm() -> Iterator[Callable[[bool], Cluster]]:
+    """The cluster of four idle nodes with or without accounting, started at first use and kept to the end."""
+    clusters: dict[bool, Cluster] = {}
+
+    def shared(accounting: bool) -> Cluster:
+        if accounting not in clusters:
+            clusters[accounting] = _started(accounting)
+        return clusters[accounting]
+
+    yield shared
+    for cluster in clusters.values():
+        cluster.stop()
+
+
 @pytest.fixture(scope="session", params=[False, True], ids=["no-accounting", "accounting"])
-def slurm_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A cluster of four idle nodes, started at first use; SLURM_CONF names it while tests use it."""
-    cluster = _started(request.param)
+def slurm_cluster(request: pytest.FixtureRequest, shared_slurm: Callable[[bool], Cluster]) -> Iterator[Cluster]:
+    """One of the shared clusters; SLURM_CONF names it while tests use it."""
+    cluster = shared_slurm(request.param)
     with pytest.MonkeyPatch.context() as patch:
         if cluster.conf:
             patch.setenv("SLURM_CONF", str(cluster.conf))
         yield cluster
-    cluster.stop()
 
 
 @pytest.fixture

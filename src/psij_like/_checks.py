@@ -1,8 +1,8 @@
 """Checked fields: what public constructors and setters do with what they are given.
 
-A check is a function ``(field, value) -> value to keep``. It decides by exact type, which takes a fraction of
+A check is a function `(field, value) -> value to keep`. It decides by exact type, which takes a fraction of
 a microsecond; whatever that does not settle goes to typeguard, imported only then, which also words the
-TypeError. (typeguard's decorators cost a hundred times as much, and ``python -O`` switches them off.)
+TypeError. (typeguard's decorators cost a hundred times as much, and `python -O` switches them off.)
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +36,8 @@ def wrong_type(field: str, value: object, allowed: str) -> TypeError:
 def by_typeguard(field: str, value: Any, expected: Any, allowed: str) -> Any:
     """The value, if it is of the expected type, which may be any typing construct.
 
-    :raises TypeError: it is not; the message names the field, the value and what is allowed.
+    Raises:
+        TypeError: it is not; the message names the field, the value and what is allowed.
     """
     from typeguard import CollectionCheckStrategy, TypeCheckError, check_type  # noqa: PLC0415
 
@@ -142,7 +143,7 @@ def set_of(check: Callable[[str, Any], Kind | None], allowed: str) -> Callable[[
 
 
 class Field(Generic[Got, Given]):
-    """Declares a property kept in the slot ``_<name>``, assignments to which are checked.
+    """Declares a property kept in the slot `_<name>`, assignments to which are checked.
 
     Got is the type it reads as, Given the type it accepts. Assigning None resets it to the default.
     """
@@ -153,7 +154,7 @@ class Field(Generic[Got, Given]):
         self._default = default
 
     def __set_name__(self, owner: type, name: str) -> None:
-        """Put an ordinary property in this object's place: it reads at C speed, and ``help()`` shows it."""
+        """Put an ordinary property in this object's place: it reads at C speed, and `help()` shows it."""
         keep = owner.__dict__["_" + name].__set__
         check, default, field = self._check, self._default, f"{owner.__name__}.{name}"
 
@@ -175,8 +176,8 @@ class Field(Generic[Got, Given]):
 class Record:  # noqa: PLW1641  # records change, so they have no hash
     """An object that equals another of its class when all fields are equal, and shows those that are set.
 
-    ``_defaults`` names the fields, in the constructor's order, with the value each has in its slot
-    ``_<name>`` when it is not set.
+    `_defaults` names the fields, in the constructor's order, with the value each has in its slot
+    `_<name>` when it is not set.
     """
 
     __slots__ = ()

@@ -17,7 +17,7 @@ class _JobError(Exception):
 class InvalidJobException(_JobError):
     """The job itself is wrong, and submitting it again cannot help.
 
-    ``message`` (str) says which field is wrong, its value and what is allowed; ``exception`` is the
+    `message` (str) says which field is wrong, its value and what is allowed; `exception` is the
     underlying error or None.
     """
 
@@ -25,7 +25,7 @@ class InvalidJobException(_JobError):
 class SubmitException(_JobError):
     """A request (submit, cancel, ...) could not be delivered to the backend.
 
-    ``message`` (str) says why; ``exception`` is the underlying error or None; ``transient`` (bool, default
+    `message` (str) says why; `exception` is the underlying error or None; `transient` (bool, default
     False) says whether trying again may help.
     """
 
@@ -48,5 +48,5 @@ class SubmissionUnknownException(SubmitException):
 class UnreachableStateException(_JobError):
     """A job has reached a state from which the awaited one cannot follow.
 
-    Here for compatibility: ``Job.wait`` returns the status instead of raising this.
+    Here for compatibility: `Job.wait` returns the status instead of raising this.
     """

@@ -25,7 +25,8 @@ _WALLTIMES = (
 def check_custom_name(name: str) -> str:
     """The name of a custom attribute, if it is one.
 
-    :raises InvalidJobException: it does not look like ``<executor>.<directive>``.
+    Raises:
+        InvalidJobException: it does not look like `<executor>.<directive>`.
     """
     if not isinstance(name, str) or not _CUSTOM_NAME.fullmatch(name):
         raise InvalidJobException(
@@ -49,19 +50,21 @@ def _custom(field: str, value: Any) -> dict[str, object]:
 class JobAttributes(Record):
     """What the scheduler is to know about a job.
 
-    :param duration: how long the job may run; more than nothing. None is 10 minutes.
-    :param queue_name: the queue or partition; the backend's default if None.
-    :param account: who pays; the backend's default if None.
-    :param reservation_id: the reservation to run in, or None.
-    :param custom_attributes: options for one executor each, copied; names look like
-        ``<executor>.<directive>``, such as ``slurm.constraint``. Executors ignore those of others.
-    :param project_name: another name for ``account``, as an argument and as a property.
+    Args:
+        duration: how long the job may run; more than nothing. None is 10 minutes.
+        queue_name: the queue or partition; the backend's default if None.
+        account: who pays; the backend's default if None.
+        reservation_id: the reservation to run in, or None.
+        custom_attributes: options for one executor each, copied; names look like `<executor>.<directive>`, such as
+            `slurm.constraint`. Executors ignore those of others.
+        project_name: another name for `account`, as an argument and as a property.
 
     An empty str means "not set" for queue, account and reservation, and reads back as None.
 
-    :raises InvalidJobException: the duration is not positive, a custom attribute's name is malformed, or
-        account and project_name are both given and differ.
-    :raises TypeError: an argument has the wrong type.
+    Raises:
+        InvalidJobException: the duration is not positive, a custom attribute's name is malformed, or account and
+            project_name are both given and differ.
+        TypeError: an argument has the wrong type.
     """
 
     __slots__ = ("_account", "_custom_attributes", "_duration", "_queue_name", "_reservation_id")
@@ -102,12 +105,12 @@ class JobAttributes(Record):
     account = Field[str | None, str | None](label, "Who pays, or None.")
     reservation_id = Field[str | None, str | None](label, "The reservation to run in, or None.")
     custom_attributes = Field[dict[str, object] | None, Mapping[str, object] | None](
-        _custom, "Options for one executor each, by ``<executor>.<directive>``, or None."
+        _custom, "Options for one executor each, by `<executor>.<directive>`, or None."
     )
 
     @property
     def project_name(self) -> str | None:
-        """Another name for ``account``."""
+        """Another name for `account`."""
         return self.account
 
     @project_name.setter
@@ -117,9 +120,12 @@ class JobAttributes(Record):
     def set_custom_attribute(self, name: str, value: object) -> None:
         """Set an option for one executor.
 
-        :param name: ``<executor>.<directive>``, such as ``slurm.constraint``.
-        :param value: what the executor makes of it; a str, number or bool usually.
-        :raises InvalidJobException: the name is malformed.
+        Args:
+            name: `<executor>.<directive>`, such as `slurm.constraint`.
+            value: what the executor makes of it; a str, number or bool usually.
+
+        Raises:
+            InvalidJobException: the name is malformed.
         """
         check_custom_name(text("custom attribute name", name))
         if self._custom_attributes is None:
@@ -134,9 +140,12 @@ class JobAttributes(Record):
     def parse_walltime(walltime: str) -> timedelta:
         """The duration that a text says.
 
-        :param walltime: ``hh:mm:ss``, ``hh:mm``, ``mm``, the first two with days (``d-hh:mm:ss``), or numbers
-            with units (``3h``, ``90 m``, ``30s``, ``1h30m``, ``2d 12h``).
-        :raises InvalidJobException: it is none of these.
+        Args:
+            walltime: `hh:mm:ss`, `hh:mm`, `mm`, the first two with days (`d-hh:mm:ss`), or numbers with units (`3h`,
+                `90 m`, `30s`, `1h30m`, `2d 12h`).
+
+        Raises:
+            InvalidJobException: it is none of these.
         """
         given = text("walltime", walltime).strip()
         for pattern, units in _WALLTIMES:

@@ -19,27 +19,29 @@ class JobSpec(Record):
     name, and assigning None to it resets it. Paths are given as str or Path and read back as Path; an empty
     str means "not set". Lists, dicts and sets are copied.
 
-    :param executable: the program: absolute, relative to ``directory`` if it has a slash, else found in the
-        job's PATH.
-    :param arguments: list of str, passed on byte for byte.
-    :param directory: where the job runs: absolute, or starting with ``~/``.
-    :param name: the job's name; the executable if not set.
-    :param inherit_environment: whether the job sees the submitter's environment. Default True.
-    :param environment: variables to set, str to str or int; read back as str.
-    :param stdin_path: file to read as standard input.
-    :param stdout_path: file to write standard output to.
-    :param stderr_path: file to write standard error to.
-    :param resources: what the job needs of the machine; one process on one node by default.
-    :param attributes: what the scheduler is to know; ``JobAttributes()`` by default.
-    :param pre_launch: POSIX shell script, sourced once, before the launcher.
-    :param post_launch: POSIX shell script, sourced once, after the last process.
-    :param launcher: the launcher's name, such as ``mpirun``; ``single`` by default.
-    :param stage_in: files to bring before launch, an iterable of StageIn.
-    :param stage_out: files to take away afterwards, an iterable of StageOut.
-    :param cleanup: files to remove last, an iterable of str or Path.
-    :param cleanup_flags: when to remove them. Default ``StageOutFlags.ALWAYS``.
-    :raises TypeError: an argument has the wrong type; the message says which, and what is allowed. Setters
-        raise it too. Whether the values make sense is checked when the job is submitted.
+    Args:
+        executable: the program: absolute, relative to `directory` if it has a slash, else found in the job's PATH.
+        arguments: list of str, passed on byte for byte.
+        directory: where the job runs: absolute, or starting with `~/`.
+        name: the job's name; the executable if not set.
+        inherit_environment: whether the job sees the submitter's environment. Default True.
+        environment: variables to set, str to str or int; read back as str.
+        stdin_path: file to read as standard input.
+        stdout_path: file to write standard output to.
+        stderr_path: file to write standard error to.
+        resources: what the job needs of the machine; one process on one node by default.
+        attributes: what the scheduler is to know; `JobAttributes()` by default.
+        pre_launch: POSIX shell script, sourced once, before the launcher.
+        post_launch: POSIX shell script, sourced once, after the last process.
+        launcher: the launcher's name, such as `mpirun`; `single` by default.
+        stage_in: files to bring before launch, an iterable of StageIn.
+        stage_out: files to take away afterwards, an iterable of StageOut.
+        cleanup: files to remove last, an iterable of str or Path.
+        cleanup_flags: when to remove them. Default `StageOutFlags.ALWAYS`.
+
+    Raises:
+        TypeError: an argument has the wrong type; the message says which, and what is allowed. Setters raise it too.
+            Whether the values make sense is checked when the job is submitted.
     """
 
     __slots__ = (

@@ -8,8 +8,8 @@ _FIRST_FINAL = 6
 class JobState(Enum):
     """Where a job stands.
 
-    ``NEW < QUEUED < STAGE_IN < ACTIVE < STAGE_OUT < CLEANUP < {COMPLETED, FAILED, CANCELED}``; the three
-    final states are not comparable with each other. ``str(state)`` is the name.
+    `NEW < QUEUED < STAGE_IN < ACTIVE < STAGE_OUT < CLEANUP < {COMPLETED, FAILED, CANCELED}`; the three
+    final states are not comparable with each other. `str(state)` is the name.
     """
 
     NEW = 0
@@ -52,7 +52,8 @@ class JobState(Enum):
     def from_name(cls, name: str) -> "JobState":
         """The state of that name.
 
-        :raises ValueError: there is none; the message lists those there are.
+        Raises:
+            ValueError: there is none; the message lists those there are.
         """
         try:
             return cls[name]

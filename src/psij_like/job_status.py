@@ -8,25 +8,25 @@ from ._checks import instance, integer, text, wrong_type
 from .job_state import JobState
 
 REASON = "reason"
-"""Key of ``JobStatus.metadata``: why the job is in its state, a :class:`Reason`."""
+"""Key of `JobStatus.metadata`: why the job is in its state, a `Reason`."""
 SIGNAL = "signal"
-"""Key of ``JobStatus.metadata``: the number of the signal that ended the job, an int."""
+"""Key of `JobStatus.metadata`: the number of the signal that ended the job, an int."""
 NATIVE_STATE = "native_state"
-"""Key of ``JobStatus.metadata``: the state in the backend's own words, a str."""
+"""Key of `JobStatus.metadata`: the state in the backend's own words, a str."""
 NATIVE_REASON = "native_reason"
-"""Key of ``JobStatus.metadata``: the reason in the backend's own words, a str."""
+"""Key of `JobStatus.metadata`: the reason in the backend's own words, a str."""
 
 
 class Reason(str, Enum):
-    """Why a job ended, or waits: the values of ``JobStatus.metadata["reason"]``.
+    """Why a job ended, or waits: the values of `JobStatus.metadata["reason"]`.
 
-    Each is a plain word to ``str()``, ``==`` and ``json.dumps``.
+    Each is a plain word to `str()`, `==` and `json.dumps`.
     """
 
     EXIT = "exit"
-    """It exited by itself; ``exit_code`` tells how."""
+    """It exited by itself; `exit_code` tells how."""
     SIGNAL = "signal"
-    """A signal ended it; ``metadata["signal"]`` has the number where it is known."""
+    """A signal ended it; `metadata["signal"]` has the number where it is known."""
     TIMEOUT = "timeout"
     """It reached its time limit."""
     OUT_OF_MEMORY = "out_of_memory"
@@ -65,12 +65,15 @@ def _facts(metadata: Mapping[str, object]) -> dict[str, object]:
 class JobStatus:  # noqa: PLW1641  # a status can be changed, so it has no hash
     """The state of a job since a moment in time.
 
-    :param state: the job's state.
-    :param time: when it was entered, seconds since the epoch; now, by default.
-    :param message: what a person should know, or None.
-    :param exit_code: the job's exit code, once known.
-    :param metadata: further facts, copied; the keys this library uses are the constants of this module.
-    :raises TypeError: an argument has the wrong type.
+    Args:
+        state: the job's state.
+        time: when it was entered, seconds since the epoch; now, by default.
+        message: what a person should know, or None.
+        exit_code: the job's exit code, once known.
+        metadata: further facts, copied; the keys this library uses are the constants of this module.
+
+    Raises:
+        TypeError: an argument has the wrong type.
     """
 
     __slots__ = ("_metadata", "exit_code", "message", "state", "time")
@@ -107,7 +110,7 @@ class JobStatus:  # noqa: PLW1641  # a status can be changed, so it has no hash
 
     @property
     def reason(self) -> "Reason | str | None":
-        """Why the job is in its state: a :class:`Reason`, a plug-in's own word, or None when not told."""
+        """Why the job is in its state: a `Reason`, a plug-in's own word, or None when not told."""
         value = self._metadata.get(REASON) if self._metadata else None
         return _REASONS.get(value, value) if isinstance(value, str) else None
 

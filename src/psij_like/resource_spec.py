@@ -16,7 +16,8 @@ class ResourceSpec(ABC):
     def get_instance(version: int) -> "ResourceSpec":
         """An empty resource description of that version.
 
-        :raises ValueError: there is no such version.
+        Raises:
+            ValueError: there is no such version.
         """
         if version != 1:
             raise ValueError(f"no resource specification of version {version!r}: the only one is 1")
@@ -36,20 +37,23 @@ def _gpu_count(field: str, value: object) -> int:
 class ResourceSpecV1(Record, ResourceSpec):
     """Nodes that are all alike, running processes that are all alike.
 
-    ``process_count = node_count * processes_per_node`` always holds. What is not given follows from it; where
-    that leaves a choice there is one node, and one process on each. ``computed_node_count``,
-    ``computed_process_count`` and ``computed_processes_per_node`` say what that comes to.
+    `process_count = node_count * processes_per_node` always holds. What is not given follows from it; where
+    that leaves a choice there is one node, and one process on each. `computed_node_count`,
+    `computed_process_count` and `computed_processes_per_node` say what that comes to.
 
-    :param node_count: number of nodes.
-    :param process_count: number of processes, on all nodes together.
-    :param processes_per_node: number of processes on each node.
-    :param cpu_cores_per_process: cores for each process; the backend's default if None.
-    :param gpu_cores_per_process: GPUs for each process; 0 and None are none.
-    :param exclusive_node_use: whether no other job may share the nodes.
-    :param memory: bytes, for the whole job; the backend's default if None.
-    :raises InvalidJobException: a count is below 1, or the counts contradict each other. Setters raise it too
-        and change nothing then: set those that no longer hold to None first.
-    :raises TypeError: an argument has the wrong type.
+    Args:
+        node_count: number of nodes.
+        process_count: number of processes, on all nodes together.
+        processes_per_node: number of processes on each node.
+        cpu_cores_per_process: cores for each process; the backend's default if None.
+        gpu_cores_per_process: GPUs for each process; 0 and None are none.
+        exclusive_node_use: whether no other job may share the nodes.
+        memory: bytes, for the whole job; the backend's default if None.
+
+    Raises:
+        InvalidJobException: a count is below 1, or the counts contradict each other. Setters raise it too and change
+            nothing then: set those that no longer hold to None first.
+        TypeError: an argument has the wrong type.
     """
 
     __slots__ = (
@@ -136,9 +140,7 @@ class ResourceSpecV1(Record, ResourceSpec):
 
     cpu_cores_per_process = Field[int | None, int | None](count, "Cores for each process, or None.")
     gpu_cores_per_process = Field[int | None, int | None](_gpu_count, "GPUs for each process, or None.")
-    exclusive_node_use = Field[bool, bool | None](
-        truth, "Whether no other job may share the nodes.", default=False
-    )
+    exclusive_node_use = Field[bool, bool | None](truth, "Whether no other job may share the nodes.", default=False)
     memory = Field[int | None, int | None](count, "Bytes, for the whole job, or None.")
 
     @property
@@ -164,7 +166,7 @@ class ResourceSpecV1(Record, ResourceSpec):
 
 
 def _agree(nodes: int | None, processes: int | None, per_node: int | None) -> None:
-    """Refuse counts of which ``processes = nodes * per_node`` cannot hold."""
+    """Refuse counts of which `processes = nodes * per_node` cannot hold."""
     if processes is None:
         return
     if nodes is not None and per_node is not None and processes != nodes * per_node:

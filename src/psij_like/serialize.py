@@ -1,7 +1,7 @@
 """Job specifications as text.
 
-A JSON object with a member for each field that is set. Paths and URIs are strings; ``duration`` is a number
-of seconds; ``resources`` has its version as ``__version``; ``stage_in``, ``stage_out`` and ``cleanup`` are
+A JSON object with a member for each field that is set. Paths and URIs are strings; `duration` is a number
+of seconds; `resources` has its version as `__version`; `stage_in`, `stage_out` and `cleanup` are
 lists; modes and flags are names. What psij-python writes is read too.
 """
 
@@ -36,21 +36,24 @@ class Serializer(ABC):
     def dumps(self, job_spec: JobSpec) -> str:
         """The specification as text.
 
-        :raises InvalidJobException: a value cannot be written without loss.
+        Raises:
+            InvalidJobException: a value cannot be written without loss.
         """
 
     @abstractmethod
     def loads(self, text: str) -> JobSpec:
         """The specification that the text holds.
 
-        :raises InvalidJobException: it holds none; the message says where it is wrong.
+        Raises:
+            InvalidJobException: it holds none; the message says where it is wrong.
         """
 
     def dump(self, job_spec: JobSpec, dest: str | Path | TextIO) -> None:
         """Write the specification to a file: its path, or a text file open for writing.
 
-        :raises InvalidJobException: a value cannot be written without loss; nothing is written then.
-        :raises OSError: the file cannot be written.
+        Raises:
+            InvalidJobException: a value cannot be written without loss; nothing is written then.
+            OSError: the file cannot be written.
         """
         text = self.dumps(job_spec) + "\n"
         if isinstance(dest, str | Path):
@@ -61,8 +64,9 @@ class Serializer(ABC):
     def load(self, src: str | Path | TextIO) -> JobSpec:
         """The specification in a file: its path, or a text file open for reading.
 
-        :raises InvalidJobException: the file holds none; the message says where it is wrong.
-        :raises OSError: the file cannot be read.
+        Raises:
+            InvalidJobException: the file holds none; the message says where it is wrong.
+            OSError: the file cannot be read.
         """
         try:
             text = Path(src).read_text(encoding="utf-8") if isinstance(src, str | Path) else src.read()
@@ -84,14 +88,10 @@ class JSONSerializer(Serializer):
     def loads(self, text: str) -> JobSpec:
         """The specification that the JSON text holds."""
         try:
-            data = json.loads(
-                text, object_pairs_hook=_object_once, parse_float=_finite, parse_constant=_finite
-            )
+            data = json.loads(text, object_pairs_hook=_object_once, parse_float=_finite, parse_constant=_finite)
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
-            raise InvalidJobException(
-                f"the job specification is not JSON: {error.msg} at {where}", error
-            ) from error
+            raise InvalidJobException(f"the job specification is not JSON: {error.msg} at {where}", error) from error
         except (ValueError, RecursionError) as error:
             raise InvalidJobException(f"the job specification cannot be read: {error}", error) from error
         return spec_from_dict(data)
@@ -100,7 +100,8 @@ class JSONSerializer(Serializer):
 def spec_to_dict(spec: JobSpec) -> dict[str, Any]:
     """The fields that are set, as JSON types.
 
-    :raises InvalidJobException: a value cannot be written without loss.
+    Raises:
+        InvalidJobException: a value cannot be written without loss.
     """
     data = spec._set_fields()
     for field, write in _WRITERS.items():
@@ -110,9 +111,10 @@ def spec_to_dict(spec: JobSpec) -> dict[str, Any]:
 
 
 def spec_from_dict(data: Any) -> JobSpec:
-    """The specification of which :func:`spec_to_dict` made ``data``. None is "not set" anywhere.
+    """The specification of which `spec_to_dict` made `data`. None is "not set" anywhere.
 
-    :raises InvalidJobException: ``data`` does not describe a job; the message says why.
+    Raises:
+        InvalidJobException: `data` does not describe a job; the message says why.
     """
     fields = _members("the job specification", data, JobSpec._defaults)
     try:
@@ -153,9 +155,7 @@ def _refuse_lossy(field: str, value: object) -> None:
     elif type(value) is list:
         for item in value:
             _refuse_lossy(field, item)
-    elif type(value) not in (str, int, bool, float, type(None)) or (
-        type(value) is float and not math.isfinite(value)
-    ):
+    elif type(value) not in (str, int, bool, float, type(None)) or (type(value) is float and not math.isfinite(value)):
         raise InvalidJobException(
             f"{field}: {brief(value)} cannot be written as JSON without loss, it must be a str, finite"
             " number, bool, None, or a list or dict of them"

@@ -16,18 +16,22 @@ _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 class URI(str):
     """The text of a URI or of a plain path, and its parts.
 
-    Text that begins with neither a scheme (``file:``) nor ``//`` is a plain path: all of it is ``.path``,
-    whatever ``?``, ``#``, ``;`` or ``%`` it holds. A Path always becomes a plain path. As a str it compares,
+    Text that begins with neither a scheme (`file:`) nor `//` is a plain path: all of it is `.path`,
+    whatever `?`, `#`, `;` or `%` it holds. A Path always becomes a plain path. As a str it compares,
     hashes and prints as its text.
 
-    The parts may be read when the text is well-formed; if it is not (an unclosed ``[``, a port that is no
+    The parts may be read when the text is well-formed; if it is not (an unclosed `[`, a port that is no
     number) reading them raises ValueError.
     """
 
     __slots__ = ()
 
     def __new__(cls, value: str | Path) -> "URI":
-        """:raises TypeError: the value is neither a str nor a Path."""
+        """Keep a str as it is, and a Path as a plain path.
+
+        Raises:
+            TypeError: the value is neither a str nor a Path.
+        """
         if isinstance(value, Path):
             value = str(value)
             if value.startswith("//"):  # two slashes would begin a host name; Linux takes them as one
@@ -80,24 +84,24 @@ class URI(str):
 
     @property
     def params(self) -> str:
-        """What follows ``;`` in the path's last part, for schemes that have it, or ''."""
+        """What follows `;` in the path's last part, for schemes that have it, or ''."""
         return self._parts().params
 
     @property
     def query(self) -> str:
-        """What follows ``?``, or ''."""
+        """What follows `?`, or ''."""
         return self._parts().query
 
     @property
     def fragment(self) -> str:
-        """What follows ``#``, or ''."""
+        """What follows `#`, or ''."""
         return self._parts().fragment
 
     @property
     def local_path(self) -> Path | None:
         """The path to use on this machine, percent-decoded; None if the URI speaks of anything else.
 
-        Local are plain paths and ``file:`` URIs whose host is empty or ``localhost``.
+        Local are plain paths and `file:` URIs whose host is empty or `localhost`.
         """
         parts = self._parts()
         if parts.scheme not in ("", "file") or parts.netloc.lower() not in ("", "localhost"):
@@ -168,10 +172,13 @@ class _Transfer(Record):
 class StageIn(_Transfer):
     """A file or directory to bring to the job before it is launched.
 
-    :param source: where it is: a URI, or a path.
-    :param target: where the job finds it: a path, relative to the job's directory unless absolute.
-    :param mode: how it is brought there.
-    :raises TypeError: an argument has the wrong type.
+    Args:
+        source: where it is: a URI, or a path.
+        target: where the job finds it: a path, relative to the job's directory unless absolute.
+        mode: how it is brought there.
+
+    Raises:
+        TypeError: an argument has the wrong type.
     """
 
     __slots__ = ("_mode", "_source", "_target")
@@ -181,9 +188,7 @@ class StageIn(_Transfer):
     _target: Path
     _mode: StagingMode
 
-    def __init__(
-        self, source: URI | Path | str, target: Path | str, mode: StagingMode = StagingMode.COPY
-    ) -> None:
+    def __init__(self, source: URI | Path | str, target: Path | str, mode: StagingMode = StagingMode.COPY) -> None:
         keep = object.__setattr__
         keep(self, "_source", URI(source))
         keep(self, "_target", path("StageIn.target", target) or Path())
@@ -208,11 +213,14 @@ class StageIn(_Transfer):
 class StageOut(_Transfer):
     """A file or directory to take from the job after it has ended.
 
-    :param source: where the job leaves it: a path, relative to the job's directory unless absolute.
-    :param target: where to bring it: a URI, or a path, relative to the job's directory unless absolute.
-    :param flags: when.
-    :param mode: how it is brought there.
-    :raises TypeError: an argument has the wrong type.
+    Args:
+        source: where the job leaves it: a path, relative to the job's directory unless absolute.
+        target: where to bring it: a URI, or a path, relative to the job's directory unless absolute.
+        flags: when.
+        mode: how it is brought there.
+
+    Raises:
+        TypeError: an argument has the wrong type.
     """
 
     __slots__ = ("_flags", "_mode", "_source", "_target")

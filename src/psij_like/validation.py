@@ -29,8 +29,9 @@ _PATHS = ("directory", "stdin_path", "stdout_path", "stderr_path", "pre_launch",
 def validate_spec(spec: JobSpec) -> None:
     """Refuse a specification that no executor could run.
 
-    :raises InvalidJobException: the message names the field, its value (shortened; values of environment
-        variables, which may be secret, are left out) and what is allowed.
+    Raises:
+        InvalidJobException: the message names the field, its value (shortened; values of environment variables, which
+            may be secret, are left out) and what is allowed.
     """
     executable = spec.executable
     if not executable:
@@ -98,9 +99,7 @@ def _check_environment(environment: Mapping[str, str]) -> None:
         field = f"environment[{brief(name)}]"
         size = len(name) + 1 + _check_text(field, value, show=False)
         if size >= MAX_STRING:
-            raise InvalidJobException(
-                f"{field}: NAME=value takes {size} bytes, Linux allows less than {MAX_STRING}"
-            )
+            raise InvalidJobException(f"{field}: NAME=value takes {size} bytes, Linux allows less than {MAX_STRING}")
 
 
 def _check_name(spec: JobSpec) -> None:
@@ -175,7 +174,7 @@ def _normal(path: Path) -> Path:
 
 
 def _check_cleanup(entry: Path, directory: Path | None) -> None:
-    """Refuse to remove what is not the job's: this comes before ``rm -r``."""
+    """Refuse to remove what is not the job's: this comes before `rm -r`."""
     text = str(entry)
     _check_text("cleanup", text)
     if ".." in entry.parts:

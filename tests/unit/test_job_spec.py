@@ -117,9 +117,7 @@ def test_containers_are_copied() -> None:
 
 
 def test_J7_staging_takes_any_iterable() -> None:
-    spec = JobSpec(
-        stage_in=[StageIn("a", "b")], stage_out=iter([StageOut("a", "b")]), cleanup=("x", Path("x"))
-    )
+    spec = JobSpec(stage_in=[StageIn("a", "b")], stage_out=iter([StageOut("a", "b")]), cleanup=("x", Path("x")))
     assert spec.stage_in == {StageIn("a", "b")}
     assert spec.stage_out == {StageOut("a", "b")}
     assert spec.cleanup == {Path("x")}

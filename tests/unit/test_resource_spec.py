@@ -47,9 +47,7 @@ def test_counts_agree_or_are_refused(nodes: int | None, processes: int | None, p
     assert possible
     got = computed(spec)
     assert got[1] == got[0] * got[2]
-    for value, kept, result in zip(
-        (nodes, processes, per_node), map(spec.__getattribute__, SHAPE), got, strict=True
-    ):
+    for value, kept, result in zip((nodes, processes, per_node), map(spec.__getattribute__, SHAPE), got, strict=True):
         assert kept == value
         assert value in (None, result)
 

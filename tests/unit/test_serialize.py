@@ -128,9 +128,7 @@ def test_durations(written: object, duration: timedelta) -> None:
     assert loads(attributes={"duration": written}).attributes.duration == duration
 
 
-@pytest.mark.parametrize(
-    "written", ["", "1:30", "90 minutes", "x", True, [1], 0, -1, "-1 day, 0:00:00", 10**30]
-)
+@pytest.mark.parametrize("written", ["", "1:30", "90 minutes", "x", True, [1], 0, -1, "-1 day, 0:00:00", 10**30])
 def test_durations_not_understood(written: object) -> None:
     refused(json.dumps({"attributes": {"duration": written}}), "duration")
 
@@ -188,9 +186,7 @@ def test_the_format() -> None:
         "executable": "/bin/date",
         "resources": {"node_count": 1, "__version": 1},
         "stage_in": [{"source": "/a", "target": "a"}, {"source": "/z", "target": "z", "mode": "LINK"}],
-        "stage_out": [
-            {"source": "o", "target": "/o", "flags": ["IF_PRESENT", "ON_SUCCESS", "ON_ERROR", "ON_CANCEL"]}
-        ],
+        "stage_out": [{"source": "o", "target": "/o", "flags": ["IF_PRESENT", "ON_SUCCESS", "ON_ERROR", "ON_CANCEL"]}],
         "cleanup": ["a", "b"],
         "cleanup_flags": [],
     }

@@ -37,11 +37,7 @@ def refused(job_spec: JobSpec, message: str) -> None:
         {"name": "n" * 255},
         {"name": "Zwölf Boxkämpfer \u3000\u200b"},
         {"executable": "/" + "n" * 300},
-        {
-            "attributes": JobAttributes(
-                queue_name="größe", custom_attributes={"slurm.x": [1, "a", None, {"k": 2.5}]}
-            )
-        },
+        {"attributes": JobAttributes(queue_name="größe", custom_attributes={"slurm.x": [1, "a", None, {"k": 2.5}]})},
         {"launcher": "mpirun"},
         {
             "stage_in": [
@@ -124,9 +120,7 @@ def test_secrets_are_not_shown() -> None:
 
 @pytest.mark.parametrize("text", ["x" * MAX_STRING, "é" * (MAX_STRING // 2), "\udcff" * MAX_STRING])
 def test_strings_linux_cannot_pass(text: str) -> None:
-    refused(
-        spec(arguments=[text]), r"arguments\[0\]: .* it takes 131072 bytes, Linux allows less than 131072"
-    )
+    refused(spec(arguments=[text]), r"arguments\[0\]: .* it takes 131072 bytes, Linux allows less than 131072")
     refused(spec(environment={"A": text}), r"environment\['A'\]: NAME=value takes 131074 bytes")
     with pytest.raises(InvalidJobException) as caught:
         validate_spec(spec(arguments=[text]))
@@ -146,9 +140,7 @@ def test_strings_linux_cannot_pass(text: str) -> None:
         ("slurm.x", lambda text: spec(attributes=JobAttributes(custom_attributes={"slurm.x": {"a": text}}))),
     ],
 )
-def test_defect_04_control_characters_in_directives(
-    field: str, make: Callable[[str], JobSpec], control: str
-) -> None:
+def test_defect_04_control_characters_in_directives(field: str, make: Callable[[str], JobSpec], control: str) -> None:
     refused(make(f"q{control}#SBATCH --x"), rf"{field}.*must not hold")
 
 
@@ -215,9 +207,7 @@ def test_J7_cleanup_with_dots(entry: str) -> None:
     ],
 )
 def test_J7_cleanup_of_the_jobs_directory(entry: str, directory: str) -> None:
-    refused(
-        spec(cleanup=[entry], directory=directory), "cleanup: .* the job's own directory, .* is that or in it"
-    )
+    refused(spec(cleanup=[entry], directory=directory), "cleanup: .* the job's own directory, .* is that or in it")
 
 
 def test_containers_changed_after_they_were_set() -> None:
@@ -239,7 +229,5 @@ def test_containers_changed_after_they_were_set() -> None:
 
 def test_cost() -> None:
     # Measured: about 3 microseconds. The bound leaves room for slow machines.
-    small = spec(
-        arguments=["a"], attributes=JobAttributes(queue_name="q"), resources=ResourceSpecV1(node_count=1)
-    )
+    small = spec(arguments=["a"], attributes=JobAttributes(queue_name="q"), resources=ResourceSpecV1(node_count=1))
     assert min(timeit.repeat(lambda: validate_spec(small), number=1000, repeat=5)) < 0.010

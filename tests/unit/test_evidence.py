@@ -1,0 +1,315 @@
+"""What the evidence about a job amounts to, branch by branch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, exit_message, judge
+from psij_like._engine.job_files import Record
+from psij_like.job_state import JobState
+from psij_like.job_status import Reason
+
+PATIENCE = Patience(record=10.0, lost=60.0)
+STARTED = ((JobState.ACTIVE, 100.0),)
+
+
+def report(state: JobState | None, native_state: str = "WORD", **facts: Any) -> Report:
+    return Report("1", state, native_state, **facts)
+
+
+def running(run: int = 1) -> Record:
+    return Record(run, STARTED)
+
+
+def ended(exit_code: int | None = 0, run: int = 1, seconds: float = 5.0, **facts: Any) -> Record:
+    return Record(run, STARTED, 100.0 + seconds, exit_code, **facts)
+
+
+def verdict(**known: Any) -> Verdict:
+    return judge(Evidence(**known), PATIENCE)
+
+
+def outcome(found: Verdict) -> tuple[JobState, Reason | str | None, int | None] | None:
+    return None if found.status is None else (found.status.state, found.status.reason, found.status.exit_code)
+
+
+QUEUED, ACTIVE = JobState.QUEUED, JobState.ACTIVE
+COMPLETED, FAILED, CANCELED = JobState.COMPLETED, JobState.FAILED, JobState.CANCELED
+
+
+# ---- while the job lives
+
+
+def test_nothing_is_known_so_nothing_is_said() -> None:
+    assert verdict() == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"report": report(QUEUED)}, (QUEUED, None, None)),
+        ({"report": report(ACTIVE)}, (ACTIVE, None, None)),
+        ({"report": report(None)}, None),
+        ({"record": running()}, (ACTIVE, None, None)),
+        ({"record": Record(1)}, None),
+        ({"report": report(QUEUED), "record": running()}, (ACTIVE, None, None)),  # the scheduler is behind
+        ({"report": report(None), "record": running()}, (ACTIVE, None, None)),
+        ({"report": report(QUEUED, reason=Reason.HELD)}, (QUEUED, Reason.HELD, None)),
+        ({"report": report(QUEUED, reason=Reason.TIMEOUT)}, (QUEUED, None, None)),
+    ],
+)
+def test_S5_a_living_job(known: dict[str, Any], expected: object) -> None:
+    assert outcome(verdict(**known)) == expected
+
+
+def test_times_are_the_jobs_own_or_the_schedulers() -> None:
+    """S4"""
+    by_record = verdict(record=running()).status
+    by_report = verdict(report=report(ACTIVE, time=7.0)).status
+    assert by_record is not None
+    assert by_report is not None
+    assert (by_record.time, by_report.time) == (100.0, 7.0)
+
+
+def test_the_latest_event_counts() -> None:
+    record = Record(1, ((JobState.STAGE_IN, 1.0), (ACTIVE, 2.0), (JobState.STAGE_OUT, 3.0)))
+    assert outcome(verdict(report=report(ACTIVE), record=record)) == (JobState.STAGE_OUT, None, None)
+
+
+def test_the_schedulers_words_are_kept() -> None:
+    status = verdict(report=report(QUEUED, "PENDING", native_reason="Resources", message="soon")).status
+    assert status is not None
+    assert status.metadata == {"native_state": "PENDING", "native_reason": "Resources"}
+    assert status.message == "soon"
+
+
+# ---- the job's own record
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (ended(0), (COMPLETED, Reason.EXIT, 0)),
+        (ended(3), (FAILED, Reason.EXIT, 3)),
+        (ended(128), (FAILED, Reason.EXIT, 128)),
+        (ended(0, failure="no room", phase="staging"), (FAILED, Reason.STAGING_FAILED, 0)),
+        (ended(None, failure="no directory", phase="launch"), (FAILED, Reason.LAUNCH_FAILED, None)),
+        (ended(127, failure="not found", phase="launch"), (FAILED, Reason.LAUNCH_FAILED, 127)),
+        (ended(None), (FAILED, Reason.LOST, None)),
+    ],
+)
+@pytest.mark.parametrize("said", [None, report(ACTIVE), report(QUEUED), report(None)])
+def test_S3_a_clean_record_is_enough(record: Record, expected: object, said: Report | None) -> None:
+    assert outcome(verdict(record=record, report=said, walltime=3600)) == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "more"),
+    [
+        (ended(137), {}),
+        (ended(143, received=15), {}),
+        (ended(0, received=15), {}),
+        (ended(0), {"cancel_asked": True}),
+        (ended(0, seconds=3596), {"walltime": 3600}),
+        (ended(1, seconds=3700), {"walltime": 3600}),
+    ],
+    ids=["signal", "received", "received-exit-0", "cancel", "walltime-near", "walltime-over"],
+)
+def test_a_doubtful_record_waits_for_the_schedulers_word(record: Record, more: dict[str, Any]) -> None:
+    first = verdict(record=record, report=report(ACTIVE), **more)
+    assert (outcome(first), first.ask_scheduler) == ((ACTIVE, None, None), True)
+    unlisted = verdict(record=record, report=report(ACTIVE), unlisted=0.0, **more)
+    assert (unlisted.status, unlisted.ask_details) == (None, True)
+    last = verdict(record=record, report=report(ACTIVE), unlisted=0.0, details_asked=True, **more)
+    assert last.status is not None
+    assert last.status.final
+    assert (last.status.state is COMPLETED) == (record.exit_code == 0)
+
+
+def test_a_short_job_with_a_short_walltime_is_beyond_doubt() -> None:
+    assert outcome(verdict(record=ended(0, seconds=0.2), walltime=1)) == (COMPLETED, Reason.EXIT, 0)
+    assert outcome(verdict(record=ended(0, seconds=0.6), walltime=1)) == (ACTIVE, None, None)
+
+
+def test_a_cancelled_jobs_record() -> None:
+    known = {"unlisted": 0.0, "details_asked": True, "cancel_asked": True, "cancel_delivered": True}
+    assert outcome(verdict(record=ended(143, received=15), **known)) == (CANCELED, Reason.CANCELLED, 143)
+    assert outcome(verdict(record=ended(0), **known)) == (COMPLETED, Reason.EXIT, 0)  # C2: it ended first
+
+
+def test_signals_by_the_record() -> None:
+    status = verdict(record=ended(137), unlisted=0.0, details_asked=True).status
+    assert status is not None
+    assert (status.state, status.reason, status.metadata["signal"]) == (FAILED, Reason.SIGNAL, 9)
+    assert status.message == "ended by signal 9 (SIGKILL)"
+
+
+# ---- the scheduler no longer lists it
+
+
+def test_defect_01_a_job_that_is_missing_is_never_called_completed() -> None:
+    """Missing is no evidence: details are asked, patience runs out, and then the job is FAILED as lost."""
+    for said in (None, report(QUEUED), report(ACTIVE), report(None)):
+        first = verdict(report=said, unlisted=0.0)
+        assert (first.status, first.ask_details) == (None, True)
+        waiting = verdict(report=said, unlisted=59.9, details_asked=True)
+        assert (waiting.status, waiting.ask_scheduler, waiting.ask_details) == (None, True, True)
+        unasked = verdict(report=said, unlisted=1e6)
+        assert (unasked.status, unasked.ask_details) == (None, True)
+        gone = verdict(report=said, unlisted=60.0, details_asked=True)
+        assert outcome(gone) == (FAILED, Reason.LOST, None)
+        assert gone.status is not None
+        assert "60 seconds" in str(gone.status.message)
+
+
+def test_a_started_job_that_is_missing_is_not_called_completed_either() -> None:
+    assert outcome(verdict(record=running(), unlisted=61.0, details_asked=True)) == (FAILED, Reason.LOST, None)
+
+
+def test_accounting_says_that_a_missing_job_lives() -> None:
+    found = verdict(report=report(ACTIVE), unlisted=1e6, details_asked=True, details_alive=True)
+    assert (outcome(found), found.ask_details) == ((ACTIVE, None, None), True)
+
+
+def test_a_cancelled_job_that_is_missing_was_cancelled() -> None:
+    known = {"report": report(QUEUED), "cancel_asked": True, "details_asked": True}
+    assert outcome(verdict(**known, cancel_delivered=True, unlisted=9.9)) is None
+    assert outcome(verdict(**known, cancel_delivered=True, unlisted=10.0)) == (CANCELED, Reason.CANCELLED, None)
+    assert outcome(verdict(**known, unlisted=10.0)) is None
+
+
+def test_defect_03_an_outage_says_nothing_about_jobs() -> None:
+    """While a scheduler cannot be reached nothing is added to the evidence, and old evidence does not age."""
+    for said in (report(QUEUED), report(ACTIVE)):
+        for patience in (PATIENCE, Patience(0.0, 0.0)):
+            found = judge(Evidence(report=said), patience)
+            assert outcome(found) == (said.state, None, None)
+            assert found.wait is None
+
+
+# ---- the scheduler says that it is over
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (report(CANCELED, reason=Reason.CANCELLED), (CANCELED, Reason.CANCELLED, None)),
+        (report(CANCELED, reason=Reason.CANCELLED_BY_ADMIN), (CANCELED, Reason.CANCELLED_BY_ADMIN, None)),
+        (report(FAILED, reason=Reason.TIMEOUT), (FAILED, Reason.TIMEOUT, None)),
+        (report(FAILED, reason=Reason.TIMEOUT, exit_code=1), (FAILED, Reason.TIMEOUT, 1)),
+        (report(FAILED, reason=Reason.OUT_OF_MEMORY), (FAILED, Reason.OUT_OF_MEMORY, None)),
+        (report(FAILED, reason=Reason.NODE_FAILURE), (FAILED, Reason.NODE_FAILURE, None)),
+        (report(FAILED, reason=Reason.PREEMPTED), (FAILED, Reason.PREEMPTED, None)),
+        (report(FAILED, reason=Reason.LAUNCH_FAILED), (FAILED, Reason.LAUNCH_FAILED, None)),
+    ],
+)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_cause_that_the_scheduler_names_decides(said: Report, expected: object, trusted: bool) -> None:
+    """It outranks even a record, whose exit code is kept."""
+    assert outcome(verdict(report=said, trusted=trusted)) == expected
+    with_record = verdict(report=said, trusted=trusted, record=ended(0))
+    assert with_record.status is not None
+    assert (with_record.status.state, with_record.status.reason) == (said.state, said.reason)
+    assert with_record.status.exit_code == 0
+    assert with_record.status.message
+
+
+def test_a_cancel_by_nobody_known_is_looked_up_first() -> None:
+    said = report(CANCELED)
+    assert verdict(report=said).ask_details
+    assert outcome(verdict(report=said, details_asked=True)) == (CANCELED, Reason.CANCELLED, None)
+    assert outcome(verdict(report=said, cancel_delivered=True)) == (CANCELED, Reason.CANCELLED, None)
+
+
+@pytest.mark.parametrize("record", [None, ended(143, received=15)])
+def test_failed_after_our_cancel_is_cancelled(record: Record | None) -> None:
+    found = verdict(report=report(FAILED), record=record, cancel_asked=True, cancel_delivered=True)
+    assert outcome(found) == (CANCELED, Reason.CANCELLED, None if record is None else 143)
+
+
+def test_C2_a_job_that_failed_before_the_cancel_keeps_its_end() -> None:
+    found = verdict(report=report(FAILED), record=ended(3), cancel_asked=True, cancel_delivered=True)
+    assert outcome(found) == (FAILED, Reason.EXIT, 3)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("said", "record", "expected"),
+    [
+        (report(COMPLETED), ended(0), (COMPLETED, Reason.EXIT, 0)),
+        (report(FAILED), ended(3), (FAILED, Reason.EXIT, 3)),
+        (report(FAILED), ended(0, failure="x", phase="staging"), (FAILED, Reason.STAGING_FAILED, 0)),
+        (report(FAILED, reason=Reason.EXIT, exit_code=1), ended(3), (FAILED, Reason.EXIT, 3)),
+    ],
+)
+def test_the_record_tells_how(said: Report, record: Record, expected: object, trusted: bool) -> None:
+    assert outcome(verdict(report=said, record=record, trusted=trusted, ended=0.0)) == expected
+
+
+def test_S3_an_untrusted_success_does_not_outrank_a_record_of_failure() -> None:
+    found = verdict(report=report(COMPLETED, exit_code=0), record=ended(3), ended=0.0)
+    assert outcome(found) == (FAILED, Reason.EXIT, 3)
+
+
+def test_a_record_of_an_earlier_run_does_not_count() -> None:
+    """The scheduler trusted says failed, the record success: the latest run's record is not here yet."""
+    known = {"report": report(FAILED, reason=Reason.EXIT, exit_code=4), "record": ended(0), "trusted": True}
+    assert verdict(**known, ended=0.0) == Verdict(wait=10.0)
+    assert outcome(verdict(**known, ended=10.0)) == (FAILED, Reason.EXIT, 4)
+
+
+def test_a_success_without_a_record_needs_trust() -> None:
+    said = report(COMPLETED, exit_code=0)
+    for trusted in (False, True):
+        assert verdict(report=said, trusted=trusted, ended=4.0) == Verdict(wait=6.0)
+    assert outcome(verdict(report=said, trusted=True, ended=10.0)) == (COMPLETED, Reason.EXIT, 0)
+    untrusted = verdict(report=said, ended=10.0)
+    assert untrusted.status is not None
+    assert (untrusted.status.state, untrusted.status.reason) == (FAILED, Reason.LOST)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_details_are_asked_before_an_end_without_any_code(trusted: bool) -> None:
+    known = {"report": report(FAILED), "trusted": trusted, "ended": 99.0}
+    assert verdict(**known) == Verdict(ask_details=True)
+    assert outcome(verdict(**known, details_asked=True)) == (FAILED, Reason.LAUNCH_FAILED, None)
+
+
+def test_who_waits_for_no_record() -> None:
+    """A job that is not ours writes none; nor does a script that was killed."""
+    foreign = verdict(report=report(FAILED, exit_code=3), own=False, trusted=True, ended=0.0)
+    assert outcome(foreign) == (FAILED, Reason.EXIT, 3)
+    killed = verdict(report=report(FAILED, signal=9, reason=Reason.SIGNAL), trusted=True, ended=0.0)
+    assert outcome(killed) == (FAILED, Reason.SIGNAL, 137)
+    assert killed.status is not None
+    assert (killed.status.metadata["signal"], killed.status.message) == (9, "ended by signal 9 (SIGKILL)")
+    assert verdict(report=report(FAILED, signal=9), ended=0.0) == Verdict(wait=10.0)  # not trusted: wait
+
+
+def test_a_script_that_never_started_is_a_launch_that_failed() -> None:
+    known = {"trusted": True, "ended": 10.0}
+    failed = report(FAILED, exit_code=1, reason=Reason.EXIT)
+    assert outcome(verdict(report=failed, **known)) == (FAILED, Reason.LAUNCH_FAILED, 1)
+    assert outcome(verdict(report=failed, record=running(), **known)) == (FAILED, Reason.EXIT, 1)
+    assert outcome(verdict(report=failed, own=False, **known)) == (FAILED, Reason.EXIT, 1)
+    other = report(FAILED, exit_code=2, reason=Reason.EXIT)
+    assert outcome(verdict(report=other, **known)) == (FAILED, Reason.EXIT, 2)
+
+
+def test_the_time_of_an_end_is_the_schedulers_or_the_records() -> None:
+    by_report = verdict(report=report(FAILED, reason=Reason.TIMEOUT, time=7.0)).status
+    by_record = verdict(report=report(COMPLETED, time=7.0), record=ended(0), trusted=True).status
+    assert by_report is not None
+    assert by_record is not None
+    assert (by_report.time, by_record.time) == (7.0, 105.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(3, "exit code 3"), (128, "exit code 128"), (143, "ended by signal 15 (SIGTERM)"), (192, "ended by signal 64")]
+    + [(193, "exit code 193"), (255, "exit code 255")],
+)
+def test_exit_message(code: int, message: str) -> None:
+    assert exit_message(code) == message
