@@ -59,6 +59,9 @@ class Backend(ABC):
 
     A backend runs no process, opens no file, reads no clock and starts no thread: it builds argument lists and
     directives, and reads what finished commands printed. Its parsers are total: an odd line costs that line.
+
+    Args:
+        user_id: the numeric id of the user whose jobs it is about.
     """
 
     name: ClassVar[str]
@@ -72,6 +75,9 @@ class Backend(ABC):
     cancels_many: ClassVar[bool] = True
     """Whether one cancel command may safely name many jobs."""
 
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+
     def check(self, plan: Plan) -> None:
         """Refuse what the scheduler can not express.
 
@@ -82,6 +88,10 @@ class Backend(ABC):
     @abstractmethod
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
+
+    def extra_files(self, plan: Plan) -> Mapping[str, str]:
+        """Further files for the job's directory, name to text."""
+        return {}
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The environment for the scheduler's commands, from this process's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -45,7 +46,9 @@ class Entry:
         """What is known of the job now; None if its process is gone and nobody wrote down its end."""
         if self.end is not None:
             return end_report(self.end)
-        return Report(self.job, JobState.ACTIVE) if self.alive else None
+        if not self.alive:
+            return None
+        return Report(self.job, JobState.ACTIVE if self.start["directory"] is None else None)  # else its files tell
 
     def ask_supervisor(self, host: Host) -> bool:
         """Ask the job's supervisor to end it. False if that supervisor is gone."""
@@ -69,7 +72,7 @@ class Journals:
     def own(self) -> Path:
         """The journal for this process's supervisor; its directory is made."""
         if self._own is None:
-            if not self._directory.is_dir():
+            with contextlib.suppress(FileExistsError):
                 self._host.make_directory(self._directory)
             self._own = self._directory / f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         return self._own

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from psij_like._engine.quote import shell_array, shell_assignment, shell_word
 from psij_like.exceptions import InvalidJobException
+from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.resource_spec import ResourceSpecV1
 from psij_like.staging import URI, StageOutFlags
@@ -99,7 +100,7 @@ class Plan:
     """A job, ready to be rendered.
 
     Attributes:
-        job_id: the job's id.
+        job: the job.
         spec: its specification, valid.
         directory: the job's working directory, absolute or starting with "~".
         job_directory: where the job's own files are (see `_engine.job_files`).
@@ -109,7 +110,7 @@ class Plan:
         token: tells the copies of the job that several attempts to submit it may have left apart.
     """
 
-    job_id: str
+    job: Job
     spec: JobSpec
     directory: str
     job_directory: Path
@@ -118,8 +119,13 @@ class Plan:
     walltime: int
     token: str
 
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return self.job.id
 
-def make_plan(job_id: str, spec: JobSpec, launch: Launch, job_directory: Path) -> Plan:
+
+def make_plan(job: Job, spec: JobSpec, launch: Launch, job_directory: Path) -> Plan:
     """Resolve everything that a specification leaves open.
 
     Relative stage-in sources and stage-out targets, and a missing `directory`, mean the directory the submitter is in.
@@ -135,7 +141,7 @@ def make_plan(job_id: str, spec: JobSpec, launch: Launch, job_directory: Path) -
             )
     attributes = spec.attributes
     return Plan(
-        job_id,
+        job,
         spec,
         str(spec.directory) if spec.directory is not None else str(Path.cwd()),
         job_directory,

@@ -189,12 +189,12 @@ class _House:
         return {}
 
     def _report(self, native_id: str) -> Report | None:
-        if native_id in self.supervisor.jobs:
-            return Report(native_id, None)
         find = self.attached.get(native_id)
         if find is not None:
             entry: Entry | None = find()
             return entry.report() if entry is not None else None
+        if native_id in self.supervisor.jobs:
+            return Report(native_id, None)
         return Report(native_id, JobState.ACTIVE) if self.foreign_alive(native_id) else None
 
 

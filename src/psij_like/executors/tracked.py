@@ -69,6 +69,7 @@ class TrackedJobExecutor(JobExecutor):
     def submit(self, job: Job) -> None:
         """See `JobExecutor.submit`."""
         job._claim(self)
+        begun = time.time()  # the job may be running before the backend's command returns
         try:
             tracked = self._deliver(job, self.plan(job))
         except SubmissionUnknownException:
@@ -76,6 +77,7 @@ class TrackedJobExecutor(JobExecutor):
         except BaseException:
             job._release()
             raise
+        tracked.followed.publish(JobStatus(JobState.QUEUED, begun), None)
         self._follow(job, tracked)
 
     def cancel(self, job: Job) -> None:
@@ -117,7 +119,7 @@ class TrackedJobExecutor(JobExecutor):
         validate_spec(spec)
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
-        plan = make_plan(job.id, spec, launch, self._store.of(job.id).directory)
+        plan = make_plan(job, spec, launch, self._store.of(job.id).directory)
         self._check(plan)
         return plan
 
@@ -147,8 +149,6 @@ class TrackedJobExecutor(JobExecutor):
     def _follow(self, job: Job, tracked: Tracked) -> None:
         with self._lock:
             self._unfinished[job] = None
-        if tracked.recall is None:
-            tracked.followed.publish(JobStatus(JobState.QUEUED), None)
         self._tracker().add(tracked)
 
     def _followed(self, job: Job) -> Followed:

@@ -69,10 +69,30 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         self.lost_patience = lost_patience
 
 
-class BatchSchedulerExecutor(TrackedJobExecutor):
-    """An executor of a batch scheduler, which a subclass names by its `_BACKEND_`."""
+class InvalidJobStateError(Exception):
+    """Raised by a plug-in's `process_cancel_command_output` for a job that has ended already: no error to us."""
 
-    _BACKEND_: ClassVar[type[Backend]]
+
+def check_status_exit_code(command: str, exit_code: int, out: str) -> None:
+    """For plug-ins: refuse the output of a status command that failed.
+
+    Raises:
+        SubmitException: the exit code is not 0.
+    """
+    if exit_code != 0:
+        raise SubmitException(f"{command} failed with exit code {exit_code}: {out.strip()[:2000]}", transient=True)
+
+
+class BatchSchedulerExecutor(TrackedJobExecutor):
+    """An executor of a batch scheduler.
+
+    A subclass names what it knows of the scheduler by `_BACKEND_`. One without it is taken for a plug-in in the style
+    of the PSI/J tutorial, whose methods `generate_submit_script`, `get_submit_command`, `job_id_from_submit_output`,
+    `get_cancel_command`, `process_cancel_command_output`, `get_status_command` and `parse_status_output` are called
+    (see `psij_like.executors.batch.tutorial_backend`).
+    """
+
+    _BACKEND_: ClassVar[type[Backend] | None] = None
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, _batch_config(config))
@@ -86,7 +106,11 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         return self._config
 
     def _make_backend(self) -> Backend:
-        return self._BACKEND_()
+        if self._BACKEND_ is not None:
+            return self._BACKEND_(os.getuid())
+        from psij_like.executors.batch.tutorial_backend import TutorialBackend  # noqa: PLC0415 - for plug-ins only
+
+        return TutorialBackend(self, os.getuid())
 
     def script(self, job: Job) -> str:
         """The script that `submit` would hand to the scheduler. Nothing is sent or written.
@@ -124,6 +148,8 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         script = files.path("submit")
         files.host.write(files.path("body.sh"), body_data(plan, doorbell.of(job.id) if doorbell else None))
         files.host.write(script, self._backend.script(plan), 0o700)
+        for name, text in self._backend.extra_files(plan).items():
+            files.host.write(files.path(name), text)
         command = self._backend.submit_command(plan, script)
         try:
             result = self._source.run(command, output=(files.path("submit.out"), files.path("submit.err")))

@@ -2,8 +2,8 @@
 
 `queue_name` is the partition. Custom attributes `slurm.NAME` become `#SBATCH --NAME=VALUE`, or `--NAME` for "" and
 True; one that names a generated directive takes its place, and None or False leaves that directive out. Memory is
-asked for by node. The submitter's SLURM_* and SBATCH_* variables (but SLURM_CONF) do not reach sbatch: inside a job they would
-change the new one. Walltime is rounded up to whole minutes by Slurm itself.
+asked for by node. The submitter's SLURM_* and SBATCH_* variables (but SLURM_CONF) do not reach sbatch, as they would
+change the new job when it is submitted from inside another one. Slurm rounds the walltime up to whole minutes.
 
 States come from one squeue for all the user's jobs; the causes that it does not tell, from sacct where the site has
 accounting, else from squeue's exit codes while Slurm remembers the job (MinJobAge).
@@ -178,32 +178,32 @@ class Slurm(Backend):
         if result.exit_code != 0 and "Invalid job id specified" not in result.stderr:
             raise Unavailable(str(result), for_good="accounting storage is disabled" in result.stderr)
         rows = _rows(result.stdout, 5 if number == 0 else 6)
-        reports = (_detail(*fields[:5]) for fields in rows)
+        reports = (self._detail(*fields[:5]) for fields in rows)
         return {report.native_id: report for report in reports}
+
+    def _detail(self, native_id: str, state_text: str, code_text: str, end: str, uid: str) -> Report:
+        """What sacct (`3:0`) or squeue (768, as wait(2) has it) say of a job's end."""
+        native_state, _, by = state_text.partition(" by ")
+        state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
+        exit_code = signal = None
+        if match := re.fullmatch(r"([0-9]+):([0-9]+)", code_text):
+            exit_code, signal = int(match[1]), int(match[2]) or None
+        elif code_text.isdigit():
+            exit_code, signal = int(code_text) >> 8, int(code_text) & 127 or None
+        if native_state in ("COMPLETED", "FAILED"):
+            cause = Reason.SIGNAL if signal else Reason.EXIT
+        elif state is JobState.CANCELED and by:
+            # sacct's own UID is 0 until the job has reached the database whole.
+            cause = Reason.CANCELLED if by in (str(self.user_id), uid) else Reason.CANCELLED_BY_ADMIN
+        final = state is not None and state.final
+        time = float(end) if final and re.fullmatch("[0-9]+", end) else None
+        return Report(native_id, state, native_state, "", cause, exit_code, signal, time)
 
 
 def _rows(text: str, fields: int) -> list[list[str]]:
     """The lines that have that many fields, the last of which may hold the separator; other lines tell of no job."""
     rows = (line.split("|", fields - 1) for line in text.splitlines())
     return [row for row in rows if len(row) == fields and re.match(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?$", row[0])]
-
-
-def _detail(native_id: str, state_text: str, code_text: str, end: str, uid: str) -> Report:
-    """What sacct (`3:0`) or squeue (768, as wait(2) has it) say of a job's end."""
-    native_state, _, by = state_text.partition(" by ")
-    state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
-    exit_code = signal = None
-    if match := re.fullmatch(r"([0-9]+):([0-9]+)", code_text):
-        exit_code, signal = int(match[1]), int(match[2]) or None
-    elif code_text.isdigit():
-        exit_code, signal = int(code_text) >> 8, int(code_text) & 127 or None
-    if native_state in ("COMPLETED", "FAILED"):
-        cause = Reason.SIGNAL if signal else Reason.EXIT
-    elif state is JobState.CANCELED and by:
-        cause = Reason.CANCELLED if by == uid else Reason.CANCELLED_BY_ADMIN
-    final = state is not None and state.final
-    time = float(end) if final and re.fullmatch("[0-9]+", end) else None
-    return Report(native_id, state, native_state, "", cause, exit_code, signal, time)
 
 
 def custom_directives(prefix: str, attributes: Mapping[str, object]) -> dict[str, object]:
