@@ -36,6 +36,14 @@ StatusListener = Union[JobStatusCallback, Callable[["Job", JobStatus], object]] 
 _lock = threading.Lock()
 
 
+def _start_afresh() -> None:
+    global _lock  # noqa: PLW0603 - it may have been held by a thread that a forked child lacks
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
+
+
 class Job:
     """A job, from its specification to its end.
 

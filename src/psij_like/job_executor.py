@@ -49,16 +49,24 @@ class JobExecutor(ABC):
     Args:
         url: which instance of the backend, for those that have several.
         config: how to work; defaults that suit the backend if None.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a `url` is given to an executor that has no use for it.
     """
 
     _NAME_: ClassVar[str] = ""
     """The name under which the executor is known; the plug-in registry's name if empty."""
     _VERSION_: ClassVar[str] = "0.1.0"
     """The version of the implementation, for `get_instance`'s `version_constraint`."""
+    _TAKES_URL_: ClassVar[bool] = True
+    """Whether the backend has instances that a `url` chooses from."""
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         if url is not None and not isinstance(url, str):
             raise wrong_type("url", url, "a str or None")
+        if url is not None and not self._TAKES_URL_:
+            raise ValueError(f"url: {url!r} was given, but there are no instances of {self.name!r} to choose from")
         if config is not None and not isinstance(config, JobExecutorConfig):
             raise wrong_type("config", config, "a JobExecutorConfig or None")
         self._url = url

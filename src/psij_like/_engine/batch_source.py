@@ -21,11 +21,13 @@ class BatchSource:
         backend: the scheduler.
         host: where its commands run.
         timeout: seconds that a command may take.
+        cluster: the variables that choose the cluster; later changes of this process's environment do not matter.
     """
 
     backend: Backend
     host: Host
     timeout: float
+    cluster: Mapping[str, str]
     _useless: set[int] = field(default_factory=set)  # detail commands that do not work at this site
 
     @property
@@ -35,7 +37,7 @@ class BatchSource:
 
     def run(self, command: Command, output: tuple[Path, Path] | None = None) -> Result:
         """Run one of the backend's commands. CommandError if it gives no result."""
-        environment = {**self.backend.environment(os.environ), **dict(command.variables)}
+        environment = {**self.backend.environment(os.environ), **self.cluster, **dict(command.variables)}
         return self.host.run(
             command.argv, timeout=self.timeout, environment=environment, stdin=command.stdin, output=output
         )

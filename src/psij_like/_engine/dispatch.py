@@ -105,7 +105,7 @@ def _call(listener: StatusListener, job: Job, status: JobStatus) -> None:
     call = listener.job_status_changed if isinstance(listener, JobStatusCallback) else listener
     try:
         call(job, status)
-    except Exception:
+    except BaseException:  # a callback's sys.exit() may not end the thread that serves others
         _log.exception("a status callback of job %s raised an exception at %s", job.id, status.state)
 
 

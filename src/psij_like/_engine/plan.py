@@ -143,13 +143,22 @@ def make_plan(job: Job, spec: JobSpec, launch: Launch, job_directory: Path) -> P
     return Plan(
         job,
         spec,
-        str(spec.directory) if spec.directory is not None else str(Path.cwd()),
+        str(spec.directory) if spec.directory is not None else _here(),
         job_directory,
         plan_resources(spec),
         launch,
         max(1, math.ceil(attributes.duration.total_seconds())),
         os.urandom(8).hex(),
     )
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError as error:
+        raise InvalidJobException(
+            "JobSpec.directory is not set, and the directory that this process is in does not exist any more", error
+        ) from error
 
 
 def plan_resources(spec: JobSpec) -> Resources:
@@ -182,7 +191,7 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
     `bell` is the address, port and text with which the job may ring.
     """
     spec = plan.spec
-    here = Path.cwd()
+    here = Path(_here())
     words = {
         "PSIJ_JOB_ID": plan.job_id,
         "psij_valid_token": plan.token,

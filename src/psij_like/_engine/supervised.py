@@ -58,6 +58,9 @@ class SupervisorClient:
                 _send(connection, {"do": "run", "job": job, **request})
             if not answered.wait(_START_LIMIT) or "lost" in answer:
                 raise SupervisorLost("the supervisor of local jobs does not answer")
+        except KeyboardInterrupt:
+            self.kill(job)  # the caller will not hear of the job, so it must not run on
+            raise
         finally:
             self._answers.pop(job, None)
         if "refused" in answer:

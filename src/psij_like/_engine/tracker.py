@@ -422,9 +422,12 @@ class Tracker:
             job.looks = 0
 
     def _failed(self, answer: _Answer) -> None:
+        alive = [job for job in answer.asked if job in self._jobs.get(job.native_id, ())]
         if answer.details:
-            self._want_details.update(dict.fromkeys(answer.asked))
+            self._want_details.update(dict.fromkeys(alive))
             return
+        for job in alive:
+            job.unlisted_at = None  # time in which nobody could be asked does not count
         self._failures += 1
         if self._failures == self._pace.warn_after:
             _log.warning("the scheduler can not be asked; its jobs are presumed alive: %s", answer.reports)

@@ -41,6 +41,7 @@ class LocalJobExecutor(TrackedJobExecutor):
     """Runs jobs on this machine; see the module."""
 
     _NAME_ = "local"
+    _TAKES_URL_ = False
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
-import threading
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -36,7 +35,6 @@ class TrackedJobExecutor(JobExecutor):
         self._host: Host = LocalHost()
         self._store = Store(self._host, self._config.work_directory / self.name)
         self._unfinished: dict[Job, None] = {}
-        self._lock = threading.Lock()
 
     # ---- for subclasses
 
@@ -94,8 +92,8 @@ class TrackedJobExecutor(JobExecutor):
 
     def list(self) -> builtins.list[str]:
         """See `JobExecutor.list`."""
-        with self._lock:
-            return builtins.list(dict.fromkeys(job.native_id for job in self._unfinished if job.native_id is not None))
+        unfinished = builtins.list(self._unfinished)  # at once: other threads add and remove
+        return builtins.list(dict.fromkeys(job.native_id for job in unfinished if job.native_id is not None))
 
     def attach(self, job: Job, native_id: str) -> None:
         """See `JobExecutor.attach`."""
@@ -147,8 +145,7 @@ class TrackedJobExecutor(JobExecutor):
             raise
 
     def _follow(self, job: Job, tracked: Tracked) -> None:
-        with self._lock:
-            self._unfinished[job] = None
+        self._unfinished[job] = None
         self._tracker().add(tracked)
 
     def _followed(self, job: Job) -> Followed:
@@ -156,8 +153,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         """The end of a job is known: remember it, and tidy up after a job that was submitted here."""
-        with self._lock:
-            self._unfinished.pop(job, None)
+        self._unfinished.pop(job, None)
         files = self._store.of(job.id)
         try:
             if self._host.names(files.directory):

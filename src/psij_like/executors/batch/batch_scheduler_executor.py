@@ -38,6 +38,9 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         doorbell_address: the numeric IPv4 address of this machine that the nodes reach; found out if None.
         record_patience: how long to wait for the record of a job that the scheduler says is over.
         lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
+
+    Raises:
+        TypeError, ValueError: a time is not a number, or negative.
     """
 
     def __init__(
@@ -58,6 +61,18 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         lost_patience: float = 60,
     ) -> None:
         super().__init__(launcher_log_file, work_directory, keep_files, launcher_options)
+        for name, value in (
+            ("queue_polling_interval", queue_polling_interval),
+            ("initial_queue_polling_delay", initial_queue_polling_delay),
+            ("minimum_polling_interval", minimum_polling_interval),
+            ("command_timeout", command_timeout),
+            ("record_patience", record_patience),
+            ("lost_patience", lost_patience),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name}: {value!r} is not a number of seconds")
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name}: {value!r} is not a time in seconds, 0 or more")
         self.queue_polling_interval = queue_polling_interval
         self.initial_queue_polling_delay = initial_queue_polling_delay
         self.queue_polling_error_threshold = queue_polling_error_threshold
@@ -97,7 +112,8 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, _batch_config(config))
         self._backend = self._make_backend()
-        self._source = BatchSource(self._backend, self._host, self._settings.command_timeout)
+        cluster = self._backend.cluster(os.environ)
+        self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
 
     @property
     def _settings(self) -> BatchSchedulerExecutorConfig:
@@ -133,7 +149,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             settings.queue_polling_error_threshold,
         )
         bell = (settings.doorbell, settings.doorbell_address)
-        cluster = tuple(sorted(self._backend.cluster(os.environ).items()))
+        cluster = tuple(sorted(self._source.cluster.items()))
         key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
         return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(bell[1]) if bell[0] else None))
 

@@ -82,7 +82,7 @@ class Slurm(Backend):
         memory = resources.memory_per_node
         log = str(plan.job_directory / "submit.log").replace("%", "%%")
         options: dict[str, object] = {
-            "job-name": spec.name,
+            "job-name": (spec.name or "job")[:200],
             "output": "/dev/null" if "\\" in log else log,
             "nodes": resources.nodes,
             "ntasks": resources.processes,
@@ -235,4 +235,5 @@ class SlurmJobExecutor(BatchSchedulerExecutor):
     """Runs jobs on Slurm; see the module."""
 
     _NAME_ = "slurm"
+    _TAKES_URL_ = False
     _BACKEND_ = Slurm
