@@ -21,10 +21,12 @@ _COLOURS = {
 
 
 class _Screen:
-    """Prints each change of state on a line of its own."""
+    """Prints each change of state on a line of its own, and knows when the last job's end has been printed."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: int) -> None:
         self._lock = threading.Lock()
+        self._going = jobs
+        self.finished = threading.Event()
         self._start = time.monotonic()
         self._colour = sys.stdout.isatty()
 
@@ -37,6 +39,9 @@ class _Screen:
         name = job.spec.name if job.spec is not None else job.id
         with self._lock:
             print(f"{time.monotonic() - self._start:7.3f} s  {name:<12} {state}{why}{what}", flush=True)
+            self._going -= status.final
+            if not self._going:
+                self.finished.set()
 
 
 def _jobs(directory: Path) -> list[Job]:
@@ -72,19 +77,21 @@ def _jobs(directory: Path) -> list[Job]:
 
 def main() -> int:
     """Run the demonstration; 0 if every job ended as it should."""
-    expected = [JobState.COMPLETED, *[JobState.FAILED], JobState.CANCELED, *[JobState.FAILED] * 2]
+    expected = [JobState.COMPLETED, JobState.FAILED, JobState.CANCELED, JobState.FAILED, JobState.FAILED]
     expected += [JobState.COMPLETED] * 2
     with tempfile.TemporaryDirectory(prefix="psij-like-demo-") as name:
         directory = Path(name)
         executor = JobExecutor.get_instance("local", config=JobExecutorConfig(work_directory=directory / "work"))
-        executor.set_job_status_callback(_Screen())
         jobs = _jobs(directory)
+        screen = _Screen(len(jobs))
+        executor.set_job_status_callback(screen)
         try:
             for job in jobs:
                 executor.submit(job)
             jobs[2].wait(timedelta(seconds=5), JobState.ACTIVE)
             jobs[2].cancel()
             ends = [job.wait(timedelta(seconds=30)) for job in jobs]
+            screen.finished.wait(5)
         except KeyboardInterrupt:
             print("interrupted: cancelling what still runs", flush=True)
             for job in jobs:

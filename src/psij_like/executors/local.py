@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,7 @@ def _run_directly(plan: Plan) -> dict[str, object]:
 def _run_body(plan: Plan, files: JobFiles, doorbell: Doorbell | None) -> dict[str, object]:
     """The request for a job whose body a shell runs."""
     bell = doorbell.of(plan.job_id) if doorbell is not None else None
+    plan = replace(plan, directory=os.path.expanduser(plan.directory))  # noqa: PTH111 - the job may have no HOME
     files.host.write(files.path("body.sh"), body_data(plan, bell))
     files.host.write(files.path("submit"), render("local", script_data(plan)))
     return {
