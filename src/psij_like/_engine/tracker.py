@@ -192,13 +192,17 @@ class Tracker:
             if self.doorbell is not None:
                 selector.register(self.doorbell, selectors.EVENT_READ)
             while True:
-                for key, _ in selector.select(self._timeout()):
-                    if key.fileobj is self._wake_reader:
-                        self._wake_reader.recv(4096)
-                    elif self.doorbell is not None:
+                awake = {key.fileobj for key, _ in selector.select(self._timeout())}
+                if self._wake_reader in awake:
+                    self._wake_reader.recv(4096)
+                try:
+                    if self.doorbell in awake and self.doorbell is not None:
                         for directory in self.doorbell.rings():
                             self._ring(directory, ask=False)
-                self._step()
+                    self._step()
+                except Exception:
+                    _log.exception("the tracker of jobs stumbled; it goes on")
+                    self._next_poll = max(self._next_poll, monotonic() + self._pace.shortest)
                 with self._lock:
                     if self._may_rest():
                         self._running = False
@@ -359,7 +363,12 @@ class Tracker:
         self._want_details.clear()
         self._asking = True
         self._asked_at = monotonic()
-        threading.Thread(target=self._query, args=(jobs, detailed), name="psij-like query", daemon=True).start()
+        try:
+            threading.Thread(target=self._query, args=(jobs, detailed), name="psij-like query", daemon=True).start()
+        except RuntimeError as error:  # no thread can be had now
+            self._take_answers(
+                [_Answer(jobs, False, Unreachable(str(error))), _Answer(detailed, True, Unreachable(""))]
+            )
 
     def _query(self, jobs: Sequence[Tracked], detailed: Sequence[Tracked]) -> None:
         answers = [_answer(self._source.poll, jobs, details=False)]
