@@ -2,6 +2,7 @@
 # make check   the quick tier: style, types, unit tests
 # make test    everything; as root on Debian with real Slurm clusters, which it installs, starts and removes
 #              make test PYTEST_ARGS="-k foo" runs a part
+# make bench   the table of docs/performance.md; BENCH_ARGS=--quick for a rough one
 # make slurm-shell CMD='sinfo'   a command (without CMD: a shell) on a real four-node cluster, as root;
 #              SHELL_ARGS=--no-accounting starts it quicker
 # make clean   remove what these have made
@@ -16,7 +17,9 @@ CMD ?=
 SHELL_ARGS ?=
 export PYTEST_ARGS CMD
 
-.PHONY: demo check test everything lint slurm-shell slurm-shell-here clean
+BENCH_ARGS ?=
+
+.PHONY: demo check test bench everything lint slurm-shell slurm-shell-here clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -44,6 +47,15 @@ endif
 # A part of the tests is asked for by somebody who works on it: no need to check all of the style first.
 everything: $(INSTALLED) $(if $(PYTEST_ARGS),,lint)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+MEASURE = python -m pip install --quiet --disable-pip-version-check -e '.[bench]' && python -m benchmarks $(BENCH_ARGS)
+ifeq ($(ROOT),0)
+bench:
+	@$(MAKE) --no-print-directory slurm-shell CMD="$(MEASURE)"
+else
+bench: $(INSTALLED)
+	PATH="$$PWD/.venv/bin:$$PATH" && $(MEASURE)
+endif
 
 slurm-shell-here: $(INSTALLED)
 	@PYTHONPATH=tests $(PYTHON) -m clusters.shell $(SHELL_ARGS) "$$CMD"

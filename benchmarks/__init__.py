@@ -1,0 +1,1 @@
+"""How fast: ours against psij-python and against the bare limit. `python -m benchmarks --help`."""

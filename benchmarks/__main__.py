@@ -1,0 +1,147 @@
+"""All measurements in one run, alternating between the libraries, as one table.
+
+python -m benchmarks [--quick] [--write docs/performance.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+OURS, THEIRS, BARE = "psij_like", "psij", "bare"
+START, END = "<!-- table -->", "<!-- end of table -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a figure of a measure, and by whom it is taken."""
+
+    title: str
+    measure: str
+    figure: str
+    count: int
+    by: tuple[str, ...]
+    unit: str
+    more_is_better: bool = True
+    scale: float = 1
+
+
+ROWS = (
+    Row("local: /bin/true, submit to all final", "local", "completion", 1000, (OURS, THEIRS, BARE), "jobs/s"),
+    Row("local: submission", "local", "submission", 1000, (OURS, THEIRS, BARE), "jobs/s"),
+    Row("local: process end to callback, median", "notice-local", "median", 40, (OURS, THEIRS), "ms", False, 1e3),
+    Row("local: process end to callback, 90 %", "notice-local", "p90", 40, (OURS, THEIRS), "ms", False, 1e3),
+    Row("Slurm: submission", "slurm", "submission", 200, (OURS, THEIRS, BARE), "jobs/s"),
+    Row("Slurm: /bin/true, submit to all final", "slurm", "completion", 200, (OURS,), "jobs/s"),
+    Row("Slurm: process end to callback, median", "notice-slurm", "median", 20, (OURS, THEIRS), "ms", False, 1e3),
+    Row("Slurm: process end to callback, 90 %", "notice-slurm", "p90", 20, (OURS, THEIRS), "ms", False, 1e3),
+    Row("Slurm: the same without doorbell, median", "notice-slurm-polling", "median", 20, (OURS,), "ms", False, 1e3),
+    Row("import", "import", "seconds", 1, (OURS, THEIRS), "ms", False, 1e3),
+    Row("Job(JobSpec(...)): time", "objects", "microseconds", 2000, (OURS, THEIRS), "µs", False),
+    Row("Job(JobSpec(...)): memory", "objects", "bytes", 2000, (OURS, THEIRS), "bytes", False),
+)
+
+
+def measure(library: str, what: str, count: int) -> dict[str, float]:
+    """One measurement, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.worker", library, what, str(count)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{library} {what}: {done.stderr[-2000:]}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def why_no_slurm() -> str | None:
+    """Why Slurm can not be measured here; None if it can."""
+    try:
+        done = subprocess.run(["squeue", "-h"], capture_output=True, text=True, timeout=30, check=False)
+    except FileNotFoundError:
+        return "no Slurm here"
+    return None if done.returncode == 0 else "the Slurm here does not answer"
+
+
+def drain() -> None:
+    """Wait until Slurm has nothing left to do."""
+    while subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout.strip():
+        subprocess.run(["sleep", "0.5"], check=True)
+
+
+def pairs_of(what: str, quick: bool) -> int:
+    """How often a measurement is repeated."""
+    if what.startswith("notice-slurm"):
+        return 1 if quick else 3  # psij-python's polling makes these long
+    return 2 if quick else 15 if what == "import" else 5
+
+
+def main() -> None:
+    """Measure, print, and write the table where it is wanted."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer jobs and repetitions")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
+    options = parser.parse_args()
+    no_slurm = why_no_slurm()
+    results: dict[tuple[str, str], list[dict[str, float]]] = {}
+    lines = ["| | ours | psij-python | bare | ours : psij-python | ours : bare |", "|---|---|---|---|---|---|"]
+    for row in ROWS:
+        if "slurm" in row.measure and no_slurm:
+            lines.append(f"| {row.title} | {no_slurm} | | | | |")
+            continue
+        if (OURS, row.measure) not in results:
+            for _ in range(pairs_of(row.measure, options.quick)):
+                for library in row.by:
+                    count = max(1, row.count // (5 if options.quick else 1))
+                    results.setdefault((library, row.measure), []).append(measure(library, row.measure, count))
+                    if "slurm" in row.measure:
+                        drain()
+        lines.append(table_line(row, results))
+        print(lines[-1], flush=True)
+    table = "\n".join([*lines, "", machine()])
+    print("\n" + table)
+    if options.write:
+        before, _, rest = options.write.read_text().partition(START)
+        options.write.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}")
+
+
+def table_line(row: Row, results: dict[tuple[str, str], list[dict[str, float]]]) -> str:
+    """The medians, and the medians of the ratios of runs that followed each other."""
+    taken = {
+        library: [run[row.figure] * row.scale for run in results[library, row.measure]]
+        for library in row.by
+        if (library, row.measure) in results
+    }
+
+    def ratio(other: str) -> str:
+        if other not in taken:
+            return ""
+        pairs = zip(taken[OURS], taken[other], strict=True)
+        return f"{statistics.median(ours / theirs for ours, theirs in pairs):.2g}"
+
+    def median(library: str) -> str:
+        return f"{statistics.median(taken[library]):.3g} {row.unit}" if library in taken else ""
+
+    figures = (median(OURS), median(THEIRS), median(BARE), ratio(THEIRS), ratio(BARE))
+    return f"| {row.title} | {' | '.join(figures)} |"
+
+
+def machine() -> str:
+    """What was measured, and on what."""
+    libraries = f"psij-like {version('psij-like')}, psij-python {version('psij-python')}"
+    return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, {libraries}."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""One measurement in a process of its own: `python -m benchmarks.worker LIBRARY MEASURE COUNT`, figures as JSON.
+
+LIBRARY is `psij_like` or `psij` (psij-python), which have the same interface, or `bare`: what the measure would cost
+without any library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+Figures = dict[str, float]
+
+
+def executor(library: Any, name: str, **options: object) -> Any:
+    """An executor with a work directory of its own."""
+    module = importlib.import_module(f"{library.__name__}.executors.batch.batch_scheduler_executor")
+    config = (library.JobExecutorConfig if name == "local" else module.BatchSchedulerExecutorConfig)(**options)
+    config.work_directory = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    return library.JobExecutor.get_instance(name, config=config)
+
+
+def submit_and_wait(library: Any, name: str, count: int) -> Figures:
+    """Jobs a second of /bin/true, all submitted and then all waited for."""
+    runner = executor(library, name)
+    warm = library.Job(library.JobSpec(executable="/bin/true"))
+    runner.submit(warm)
+    if name == "local":
+        warm.wait()
+    start = time.perf_counter()
+    jobs = [library.Job(library.JobSpec(executable="/bin/true")) for _ in range(count)]
+    for job in jobs:
+        runner.submit(job)
+    submitted = time.perf_counter()
+    figures = {"submission": count / (submitted - start)}
+    if name == "local" or library.__name__ == "psij_like":
+        for job in jobs:
+            job.wait()
+            if job.status.exit_code != 0:
+                raise RuntimeError(f"{job} ended {job.status}")
+        figures["completion"] = count / (time.perf_counter() - start)
+    return figures
+
+
+def notice(library: Any, name: str, count: int, **options: object) -> Figures:
+    """Seconds from the end of a process to its callback."""
+    delays: list[float] = []
+    told = threading.Semaphore(0)
+    directory = Path(tempfile.mkdtemp(prefix="benchmark-"))
+
+    def listen(job: Any, status: Any) -> None:
+        if status.final:
+            now = time.time()
+            delays.append(now - float((directory / job.id).read_text()) / 1e9)
+            told.release()
+
+    runner = executor(library, name, **options)
+    runner.set_job_status_callback(listen)
+    for _ in range(count):
+        job = library.Job()
+        script = "sleep 0.$(($$ % 5 + 3)); exec date +%s%N"
+        job.spec = library.JobSpec(executable="/bin/sh", arguments=["-c", script], stdout_path=directory / job.id)
+        runner.submit(job)
+    for _ in range(count):
+        if not told.acquire(timeout=180):
+            raise RuntimeError("a job's end was not told within three minutes")
+    ordered = sorted(delays)
+    return {"median": statistics.median(ordered), "p90": ordered[int(0.9 * (len(ordered) - 1))]}
+
+
+def objects(library: Any, count: int) -> Figures:
+    """Microseconds and bytes of Job(JobSpec(...))."""
+
+    def make() -> Any:
+        return library.Job(
+            library.JobSpec(
+                executable="/bin/date",
+                arguments=["-u", "+%s"],
+                directory="/tmp",
+                environment={"A": "b"},
+                attributes=library.JobAttributes(duration=timedelta(minutes=5), queue_name="debug"),
+                resources=library.ResourceSpecV1(node_count=2, processes_per_node=4),
+            )
+        )
+
+    make()
+    best = min(_timed(make, count) for _ in range(5))
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = [make() for _ in range(count)]
+    size = (tracemalloc.get_traced_memory()[0] - before) / len(kept)
+    return {"microseconds": best * 1e6, "bytes": size}
+
+
+def _timed(make: Callable[[], Any], count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count):
+        make()
+    return (time.perf_counter() - start) / count
+
+
+def bare_local(count: int) -> Figures:
+    """A loop of Popen and wait."""
+    start = time.perf_counter()
+    for _ in range(count):
+        subprocess.Popen(["/bin/true"]).wait()
+    rate = count / (time.perf_counter() - start)
+    return {"submission": rate, "completion": rate}
+
+
+def bare_slurm(count: int) -> Figures:
+    """A loop of sbatch."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as script:
+        script.write("#!/bin/sh\n#SBATCH --output=/dev/null\n/bin/true\n")
+    start = time.perf_counter()
+    for _ in range(count):
+        subprocess.run(["sbatch", "--parsable", script.name], check=True, capture_output=True)
+    rate = count / (time.perf_counter() - start)
+    Path(script.name).unlink()
+    return {"submission": rate}
+
+
+def imports(library: str) -> Figures:
+    """Seconds of the import."""
+    start = time.perf_counter()
+    importlib.import_module(library)
+    return {"seconds": time.perf_counter() - start}
+
+
+def main(library_name: str, measure: str, count: int) -> Figures:
+    """The figures of one measurement."""
+    if measure == "import":
+        return imports(library_name)
+    if library_name == "bare":
+        return bare_local(count) if measure == "local" else bare_slurm(count)
+    library = importlib.import_module(library_name)
+    if measure in ("local", "slurm"):
+        return submit_and_wait(library, measure, count)
+    if measure == "objects":
+        return objects(library, count)
+    place, _, how = measure.removeprefix("notice-").partition("-")
+    return notice(library, place, count, **({"doorbell": False} if how == "polling" else {}))
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))), flush=True)
+    os._exit(0)  # some libraries hang at exit
