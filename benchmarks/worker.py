@@ -32,20 +32,19 @@ def executor(library: Any, name: str, **options: object) -> Any:
     return library.JobExecutor.get_instance(name, config=config)
 
 
-def submit_and_wait(library: Any, name: str, count: int) -> Figures:
-    """Jobs a second of /bin/true, all submitted and then all waited for."""
+def submit(library: Any, name: str, count: int, *, wait: bool) -> Figures:
+    """Jobs a second of /bin/true, all submitted and, if wanted, then all waited for."""
     runner = executor(library, name)
     warm = library.Job(library.JobSpec(executable="/bin/true"))
     runner.submit(warm)
-    if name == "local":
+    if wait:
         warm.wait()
     start = time.perf_counter()
     jobs = [library.Job(library.JobSpec(executable="/bin/true")) for _ in range(count)]
     for job in jobs:
         runner.submit(job)
-    submitted = time.perf_counter()
-    figures = {"submission": count / (submitted - start)}
-    if name == "local" or library.__name__ == "psij_like":
+    figures = {"submission": count / (time.perf_counter() - start)}
+    if wait:
         for job in jobs:
             job.wait()
             if job.status.exit_code != 0:
@@ -132,22 +131,13 @@ def bare_slurm(count: int) -> Figures:
     return {"submission": rate}
 
 
-def imports(library: str) -> Figures:
-    """Seconds of the import."""
-    start = time.perf_counter()
-    importlib.import_module(library)
-    return {"seconds": time.perf_counter() - start}
-
-
 def main(library_name: str, measure: str, count: int) -> Figures:
     """The figures of one measurement."""
-    if measure == "import":
-        return imports(library_name)
     if library_name == "bare":
         return bare_local(count) if measure == "local" else bare_slurm(count)
     library = importlib.import_module(library_name)
-    if measure in ("local", "slurm"):
-        return submit_and_wait(library, measure, count)
+    if measure in ("local", "slurm", "slurm-all"):
+        return submit(library, measure.partition("-")[0], count, wait=measure != "slurm")
     if measure == "objects":
         return objects(library, count)
     place, _, how = measure.removeprefix("notice-").partition("-")
