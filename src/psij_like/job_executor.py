@@ -27,6 +27,9 @@ class JobExecutorConfig:
         keep_files: whether a job's scripts and records stay there after its end, to look at.
         launcher_options: further options for launchers, `{"srun": {"overlap": True}}`; a job's custom attributes
             (`srun.overlap`) come on top.
+
+    Raises:
+        ValueError: the path of the work directory holds a control character.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class JobExecutorConfig:
         self.launcher_log_file = Path(launcher_log_file) if launcher_log_file is not None else None
         where = Path(work_directory if work_directory is not None else DEFAULT_WORK_DIRECTORY)
         self.work_directory = where.expanduser().absolute()
+        if not str(self.work_directory).isprintable():
+            raise ValueError(f"work_directory: {str(where)!r} has a character that is not printable")
         self.keep_files = keep_files
         self.launcher_options = {name: dict(options) for name, options in (launcher_options or {}).items()}
 

@@ -116,13 +116,15 @@ def test_A1_states_of_a_job_that_stages(
     assert ear.states(copy) == ["QUEUED", "STAGE_IN", "ACTIVE", "CLEANUP", "COMPLETED"]
 
 
-@pytest.mark.parametrize("native_id", ["999999999", "no such job", "-1", "0", "12\n13", "é" * 50, "1;id"])
-def test_A1_an_id_that_nobody_knows(executor: JobExecutor, ear: Ear, native_id: str) -> None:
-    job = attach(executor, native_id)
-    status = ended(job)
-    assert (status.state, status.exit_code) == (JobState.FAILED, None)
-    assert status.message
-    assert ear.states(job)[-1] == "FAILED"
+def test_A1_ids_that_nobody_knows(executor: JobExecutor, ear: Ear) -> None:
+    known = submit(executor, shell("exit 3"))
+    jobs = [attach(executor, text) for text in ("999999999", "no such job", "-1", "0", "12\n13", "é" * 50, "1;id")]
+    for job in jobs:
+        status = ended(job)
+        assert (status.state, status.reason, status.exit_code) == (JobState.FAILED, Reason.LOST, None), job
+        assert status.message
+        assert ear.states(job)[-1] == "FAILED"
+    assert ended(known).exit_code == 3
     assert executor.list() == []
 
 

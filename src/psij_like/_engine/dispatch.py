@@ -57,7 +57,7 @@ class Dispatcher:
     def _staff(self) -> None:
         """See to it that some thread keeps an eye on the jobs that are ready."""
         if self._ready and self._idle:
-            self._changed.notify()
+            self._changed.notify_all()  # not just one: it might be `drain` that waits
         elif self._ready:
             threading.Thread(target=self._serve, name="psij-like callbacks", daemon=True).start()
             self._idle += 1

@@ -11,11 +11,12 @@ import logging
 import secrets
 import socket
 from collections.abc import Iterator
+from time import monotonic
 
 _log = logging.getLogger(__name__)
 
 _TEXT_LIMIT = 256  # bytes
-_AT_ONCE = 1000  # datagrams taken in one go, so that a flood can not keep a tracker from its work
+_WINDOW = 1.0  # seconds that the limit is for
 
 
 class Doorbell:
@@ -23,14 +24,23 @@ class Doorbell:
 
     Args:
         address: a numeric IPv4 address of this machine that the nodes of jobs reach; None finds one.
+        limit: datagrams a second that are listened to. After that many, the doorbell is deaf for the rest of the
+            second, so that a flood keeps nobody from work; what was not heard is found by polling.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._heard = 0
+        self._window_ends = 0.0
         self._secret = secrets.token_bytes(32)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self.address = address or _own_address()
-        self._socket.bind((self.address, 0))
+        try:
+            self._socket.bind((self.address, 0))
+        except OSError:
+            self._socket.close()
+            raise
         self.port: int = self._socket.getsockname()[1]
 
     def fileno(self) -> int:
@@ -43,7 +53,8 @@ class Doorbell:
 
     def rings(self) -> Iterator[str]:
         """The directories of the jobs that rang."""
-        for _ in range(_AT_ONCE):
+        while self.deaf_for() == 0.0:
+            self._heard += 1
             try:
                 words = self._socket.recv(_TEXT_LIMIT).decode("ascii").split(" ")
             except BlockingIOError:
@@ -53,14 +64,22 @@ class Doorbell:
             if len(words) == 2 and hmac.compare_digest(words[1], self._token(words[0])):
                 yield words[0]
 
+    def deaf_for(self) -> float:
+        """Seconds until the doorbell listens again; 0 while it does."""
+        now = monotonic()
+        if now >= self._window_ends:
+            self._window_ends = now + _WINDOW
+            self._heard = 0
+        return self._window_ends - now if self._heard >= self._limit else 0.0
+
     def _token(self, directory: str) -> str:
         return hmac.digest(self._secret, directory.encode(), "sha256").hex()[:32]
 
 
-def open_doorbell(address: str | None = None) -> Doorbell | None:
+def open_doorbell(address: str | None = None, limit: int = 10_000) -> Doorbell | None:
     """A doorbell, or None where there can be none: then polling gets everything right, later."""
     try:
-        return Doorbell(address)
+        return Doorbell(address, limit)
     except OSError as error:
         _log.warning("no doorbell, so the ends of jobs are noticed at the next poll: %s", error)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from psij_like._engine.dispatch import dispatcher
@@ -10,6 +11,8 @@ from psij_like.job import Job, StatusListener
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus, Reason
+
+_log = logging.getLogger(__name__)
 
 _WAY = (JobState.QUEUED, JobState.STAGE_IN, JobState.ACTIVE, JobState.STAGE_OUT, JobState.CLEANUP)
 
@@ -43,13 +46,19 @@ class Followed:
         """Make it the job's status, after those that the job went through before."""
         job = self.job
         steps = [*steps_between(job.status.state, status, job.spec, record), status]
+        earliest = job.status.time if job.status.state is not JobState.NEW else float("-inf")
+        for step in steps:  # schedulers tell whole seconds, and clocks differ: time does not go back for all that
+            step.time = earliest = max(step.time, earliest)
         news = [step for step in steps if job._advance(step)]
         if news:
             dispatcher().put(job, news, (job._callback, self._listener()))
 
     def end(self, status: JobStatus, record: Record | None) -> None:
         """Remember the job's end, and then tell of it."""
-        self._remember(self.job, status)
+        try:
+            self._remember(self.job, status)
+        except Exception:
+            _log.exception("the end of job %s can not be remembered", self.job.id)
         self.publish(status, record)
 
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,8 @@ class LocalHost:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
+                else:
+                    threading.Thread(target=process.wait, name="psij-like command", daemon=True).start()
                 raise CommandTimeout(f"{' '.join(argv[:4])} did not end within {timeout:g} seconds")
             return Result(tuple(argv), process.returncode, _text(out), _text(err))
 
@@ -150,7 +153,7 @@ class LocalHost:
     def read(self, path: Path) -> str | None:
         """See `Host.read`."""
         try:
-            return path.read_text(encoding="utf-8", errors="surrogateescape")
+            return path.read_bytes().decode("utf-8", "surrogateescape")  # read_text would change "\r"
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import secrets
@@ -34,6 +35,7 @@ from psij_like._engine.host import Host
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
+_EVENTS = frozenset(["STAGE_IN", "ACTIVE", "STAGE_OUT", "CLEANUP"])  # an end is told by the end file alone
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 
 
@@ -93,6 +95,10 @@ class JobFiles:
         """Whether a client asked for the job to be cancelled."""
         return "cancel" in self.host.names(self.directory)
 
+    def gone(self) -> bool:
+        """Whether the directory was forgotten."""
+        return not self.host.names(self.directory)
+
     def remove(self) -> None:
         """Forget the directory."""
         self.host.remove(self.directory)
@@ -100,27 +106,34 @@ class JobFiles:
 
 def _events(text: str) -> tuple[tuple[JobState, float], ...]:
     events = []
-    for line in text.splitlines(keepends=True):
-        words = line.split()
-        if line.endswith("\n") and len(words) == 2:
-            with contextlib.suppress(ValueError, KeyError):
-                events.append((JobState[words[1]], float(words[0])))
+    for line in text.split("\n")[:-1]:  # the last line may be in the middle of being written
+        time_text, _, name = line.partition(" ")
+        moment = _moment(time_text)
+        if moment is not None and name in _EVENTS:
+            events.append((JobState[name], moment))
     return tuple(events)
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = float(text)
+    except ValueError:
+        return None
+    return moment if math.isfinite(moment) else None
 
 
 def _record(run: int, events: tuple[tuple[JobState, float], ...], end: str | None) -> Record:
     """Read an end file: `key=value` lines, the last one being `whole=1`. A torn one says nothing."""
     if not end or not end.endswith("whole=1\n"):
         return Record(run, events)
-    values = dict(line.split("=", 1) for line in end.splitlines() if "=" in line)
+    values = dict(line.split("=", 1) for line in end.split("\n") if "=" in line)
 
     def number(key: str) -> int | None:
         text = values.get(key, "")
         return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
 
-    try:
-        ended = float(values["ended"])
-    except (KeyError, ValueError):
+    ended = _moment(values.get("ended", ""))
+    if ended is None:
         return Record(run, events)
     return Record(
         run,
@@ -189,23 +202,19 @@ class Store:
 
     def find_end(self, native_id: str) -> JobStatus | None:
         """The remembered end of a job by its native id; the newest, if ids were used again."""
-        newest = max(self._ends(native_id), key=lambda line: float(line.get("remembered", 0)), default=None)
-        if newest is None:
-            return None
-        return JobStatus(
-            JobState[newest["state"]],
-            newest["time"],
-            newest["message"],
-            newest["exit_code"],
-            newest["metadata"],
-        )
+        newest = max(self._ends(native_id), key=lambda pair: pair[0], default=None)
+        return newest[1] if newest is not None else None
 
-    def _ends(self, native_id: str) -> Iterator[dict[str, Any]]:
+    def _ends(self, native_id: str) -> Iterator[tuple[float, JobStatus]]:
         token = json.dumps(native_id)
         for name in self.host.names(self.directory / "ended"):
             for line in (self.host.read(self.directory / "ended" / name) or "").splitlines():
                 if token in line:
-                    with contextlib.suppress(ValueError):
+                    with contextlib.suppress(ValueError, KeyError, TypeError):  # an odd line costs that line
                         entry = json.loads(line)
-                        if isinstance(entry, dict) and entry.get("native_id") == native_id:
-                            yield entry
+                        if isinstance(entry, dict) and entry["native_id"] == native_id:
+                            yield float(entry["remembered"]), _status(entry)
+
+
+def _status(entry: dict[str, Any]) -> JobStatus:
+    return JobStatus(JobState[entry["state"]], entry["time"], entry["message"], entry["exit_code"], entry["metadata"])

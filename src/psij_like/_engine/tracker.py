@@ -98,6 +98,7 @@ class Tracked:
         "looks",
         "native_id",
         "recall",
+        "recall_end",
         "rings",
         "unlisted_at",
     )
@@ -115,6 +116,7 @@ class Tracked:
         self.files = files
         self.evidence = Evidence(own=files is not None, walltime=walltime)
         self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
+        self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
         self.unlisted_at: float | None = None
         self.ended_at: float | None = None
         self.look_due: float | None = None
@@ -189,10 +191,12 @@ class Tracker:
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_reader, selectors.EVENT_READ)
-            if self.doorbell is not None:
-                selector.register(self.doorbell, selectors.EVENT_READ)
             while True:
-                awake = {key.fileobj for key, _ in selector.select(self._timeout())}
+                deaf = self._listen(selector)
+                timeout = self._timeout()
+                if deaf:
+                    timeout = deaf if timeout is None else min(timeout, deaf)
+                awake = {key.fileobj for key, _ in selector.select(timeout)}
                 if self._wake_reader in awake:
                     self._wake_reader.recv(4096)
                 try:
@@ -207,6 +211,18 @@ class Tracker:
                     if self._may_rest():
                         self._running = False
                         return
+
+    def _listen(self, selector: selectors.BaseSelector) -> float:
+        """Listen to the doorbell unless it is deaf after a flood; for how long it still is."""
+        if self.doorbell is None:
+            return 0.0
+        deaf = self.doorbell.deaf_for()
+        listening = self.doorbell.fileno() in selector.get_map()
+        if deaf and listening:
+            selector.unregister(self.doorbell)
+        elif not deaf and not listening:
+            selector.register(self.doorbell, selectors.EVENT_READ)
+        return deaf
 
     def _may_rest(self) -> bool:
         """Whether the thread may end: it has had nothing to do for a while."""
@@ -295,11 +311,17 @@ class Tracker:
     def _look(self, job: Tracked) -> None:
         """Read the job's own files, and judge."""
         if job.files is not None:
+            record = end = None
             try:
                 record = job.files.record()
+                if record is None and job.recall_end is not None and job.files.gone():
+                    end = job.recall_end()  # another client has noted the job's end, and tidied up
             except OSError as error:
                 _log.warning("the files of job %s can not be read now: %s", job.native_id, error)
-                record = None
+            if end is not None:
+                self._drop(job)
+                job.followed.end(end, job.evidence.record)
+                return
             # What was seen once stays seen, though a file system may show an older view.
             if record is not None and (job.evidence.record is None or record.run >= job.evidence.record.run):
                 job.evidence.record = record
@@ -389,6 +411,8 @@ class Tracker:
             for job in answer.asked:
                 if job in self._jobs.get(job.native_id, ()):
                     changed |= self._take_answer(job, answer.reports.get(job.native_id), answer.details, now)
+        if any(isinstance(answer.reports, Unreachable) for answer in answers):
+            changed = False  # back off, whichever of the sources does not answer
         self._interval = self._pace.shortest if changed else min(self._interval * 1.5, self._pace.longest)
         if self._jobs:
             jitter = random.uniform(0.9, 1.1)  # noqa: S311 - not for secrets

@@ -101,7 +101,9 @@ class TrackedJobExecutor(JobExecutor):
             raise InvalidJobException(f"native_id: {native_id!r} is not an id; expected a non-empty str")
         job._claim(self)
         job._native_id = native_id
-        self._follow(job, Tracked(self._followed(job), native_id, recall=self._recall))
+        tracked = Tracked(self._followed(job), native_id, recall=self._recall)
+        tracked.recall_end = lambda: self._store.find_end(native_id)
+        self._follow(job, tracked)
 
     # ---- steps
 

@@ -36,6 +36,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         doorbell: whether jobs tell this process of news by a datagram (UDP) as it happens; without, news comes by
             polling alone.
         doorbell_address: the numeric IPv4 address of this machine that the nodes reach; found out if None.
+        doorbell_limit: datagrams a second that are listened to; after a flood of more, news comes by polling.
         record_patience: how long to wait for the record of a job that the scheduler says is over.
         lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
 
@@ -57,6 +58,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         command_timeout: float = 60,
         doorbell: bool = True,
         doorbell_address: str | None = None,
+        doorbell_limit: int = 10_000,
         record_patience: float = 10,
         lost_patience: float = 60,
     ) -> None:
@@ -68,11 +70,12 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
             ("command_timeout", command_timeout),
             ("record_patience", record_patience),
             ("lost_patience", lost_patience),
+            ("doorbell_limit", doorbell_limit),
         ):
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name}: {value!r} is not a number of seconds")
+                raise TypeError(f"{name}: {value!r} is not a number")
             if not 0 <= value < float("inf"):
-                raise ValueError(f"{name}: {value!r} is not a time in seconds, 0 or more")
+                raise ValueError(f"{name}: {value!r} is not a finite number, 0 or more")
         self.queue_polling_interval = queue_polling_interval
         self.initial_queue_polling_delay = initial_queue_polling_delay
         self.queue_polling_error_threshold = queue_polling_error_threshold
@@ -80,6 +83,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         self.command_timeout = command_timeout
         self.doorbell = doorbell
         self.doorbell_address = doorbell_address
+        self.doorbell_limit = doorbell_limit
         self.record_patience = record_patience
         self.lost_patience = lost_patience
 
@@ -148,10 +152,10 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             Patience(settings.record_patience, settings.lost_patience),
             settings.queue_polling_error_threshold,
         )
-        bell = (settings.doorbell, settings.doorbell_address)
+        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
         cluster = tuple(sorted(self._source.cluster.items()))
         key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
-        return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(bell[1]) if bell[0] else None))
+        return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(*bell[1:]) if bell[0] else None))
 
     def _deliver(self, job: Job, plan: Plan) -> Tracked:
         with self._remembered(job) as files:

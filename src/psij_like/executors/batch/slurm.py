@@ -47,7 +47,7 @@ _FINAL: dict[str, tuple[JobState, Reason | None]] = {
     "PREEMPTED": (JobState.FAILED, Reason.PREEMPTED),
 }
 _HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
-_SIGNAL = re.compile(r"RaisedSignal:([0-9]+)")
+_SIGNAL = re.compile(r"RaisedSignal:([0-9]{1,3})(?![0-9])")
 _TRANSIENT = re.compile(
     r"Unable to contact slurm controller|[Ss]ocket timed out|Connection refused|Connection timed out|temporarily unable"
     r"|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication|JobSubmitLimit",
@@ -160,7 +160,7 @@ class Slurm(Backend):
             "" if reason == "None" else reason,
             cause,
             signal=int(signal[1]) if signal else None,
-            time=float(since) if re.fullmatch("[0-9]+", since) else None,
+            time=_time(since),
         )
 
     def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
@@ -186,23 +186,28 @@ class Slurm(Backend):
         native_state, _, by = state_text.partition(" by ")
         state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
         exit_code = signal = None
-        if match := re.fullmatch(r"([0-9]+):([0-9]+)", code_text):
+        if match := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", code_text):
             exit_code, signal = int(match[1]), int(match[2]) or None
-        elif code_text.isdigit():
+        elif re.fullmatch("[0-9]{1,9}", code_text):
             exit_code, signal = int(code_text) >> 8, int(code_text) & 127 or None
         if native_state in ("COMPLETED", "FAILED"):
             cause = Reason.SIGNAL if signal else Reason.EXIT
         elif state is JobState.CANCELED and by:
             # sacct's own UID is 0 until the job has reached the database whole.
-            cause = Reason.CANCELLED if by in (str(self.user_id), uid) else Reason.CANCELLED_BY_ADMIN
+            own = by == str(self.user_id) or (by == uid and uid != "0")
+            cause = Reason.CANCELLED if own else Reason.CANCELLED_BY_ADMIN
         final = state is not None and state.final
-        time = float(end) if final and re.fullmatch("[0-9]+", end) else None
+        time = _time(end) if final else None
         return Report(native_id, state, native_state, "", cause, exit_code, signal, time)
+
+
+def _time(text: str) -> float | None:
+    return float(text) if re.fullmatch("[0-9]{1,12}", text) else None
 
 
 def _rows(text: str, fields: int) -> list[list[str]]:
     """The lines that have that many fields, the last of which may hold the separator; other lines tell of no job."""
-    rows = (line.split("|", fields - 1) for line in text.splitlines())
+    rows = (line.split("|", fields - 1) for line in text.split("\n"))
     return [row for row in rows if len(row) == fields and re.match(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?$", row[0])]
 
 
