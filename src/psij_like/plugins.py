@@ -80,8 +80,12 @@ def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
     for entry in found[name]:
         try:
             classes.append(entry.load())
-        except ImportError as error:
-            raise ValueError(f"the {kind} {name!r} can not be used here: {entry.value} needs {error.name}") from error
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError):
+                why = f"needs {error.name}"
+            else:
+                why = f"can not be loaded: {type(error).__name__}: {error}"
+            raise ValueError(f"the {kind} {name!r} can not be used here: {entry.value} {why}") from error
     if constraint is None and len(classes) == 1:
         return classes[0]
     return _highest(kind, name, classes, constraint)

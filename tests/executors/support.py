@@ -216,11 +216,17 @@ def submit(*command, **fields):
 
 
 def client(
-    site: Site, config: JobExecutorConfig, script: str, *arguments: object, **options: Any
+    site: Site,
+    config: JobExecutorConfig,
+    script: str,
+    *arguments: object,
+    before: str = CLIENT,
+    flags: Sequence[str] = (),
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run a client in a process of its own: a script that finds `executor`, `arguments` and `submit(...)`."""
     return subprocess.run(
-        [sys.executable, "-c", CLIENT + script],
+        [sys.executable, *flags, "-c", before + script],
         input=pickle.dumps((site.executor, config, arguments)).decode("latin-1"),
         encoding="latin-1",
         capture_output=True,

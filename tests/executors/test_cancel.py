@@ -10,7 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from executors.support import Ear, Site, active, attach, cancelled_afterwards, completed, ended, shell, sites, submit, until
+from executors.support import (
+    Ear,
+    Site,
+    active,
+    attach,
+    cancelled_afterwards,
+    completed,
+    ended,
+    shell,
+    sites,
+    submit,
+    until,
+)
 from psij_like import (
     InvalidJobException,
     Job,
@@ -73,7 +85,9 @@ def test_C1_right_after_the_submission(executor: JobExecutor, ear: Ear) -> None:
 def test_C1_the_whole_tree_ends(executor: JobExecutor, work_directory: Path) -> None:
     """All of its processes hold a lock, which is free when the last of them has ended."""
     lock = work_directory / "lock"
-    tree = 'exec 9>"$1"; flock 9; (sleep 600; :) & sh -c "(sleep 600; :) & touch \\"$1.up\\"; sleep 600; :" sh "$1" & wait'
+    tree = (
+        'exec 9>"$1"; flock 9; (sleep 600; :) & sh -c "(sleep 600; :) & touch \\"$1.up\\"; sleep 600; :" sh "$1" & wait'
+    )
     plain = submit(executor, shell(tree, f"{lock}1"))
     scripted = submit(executor, shell(tree, f"{lock}2", directory=work_directory, cleanup={"nothing"}))
     with cancelled_afterwards(plain, scripted):

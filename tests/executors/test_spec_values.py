@@ -92,7 +92,9 @@ def test_J1_without_a_directory_the_submitters_own(
     executor: JobExecutor, work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(work_directory)
-    completed(*(submit(executor, JobSpec("/bin/pwd", stdout_path=f"where{n}", **kind)) for n, kind in enumerate(AROUND)))
+    completed(
+        *(submit(executor, JobSpec("/bin/pwd", stdout_path=f"where{n}", **kind)) for n, kind in enumerate(AROUND))
+    )
     for number in range(len(AROUND)):
         assert Path((work_directory / f"where{number}").read_text().strip()) == work_directory.resolve()
 
@@ -127,7 +129,25 @@ def test_J1_what_can_not_be_started_says_why(
 
 @around
 def test_J2_arguments_are_not_expanded(executor: JobExecutor, work_directory: Path, around: Mapping[str, Any]) -> None:
-    arguments = ["", " ", "-n", "--", "$HOME", "${HOME}", "$(id)", "`id`", "*", "~", "a b", "'", '"', "\\", "\n", "%s", "é"]
+    arguments = [
+        "",
+        " ",
+        "-n",
+        "--",
+        "$HOME",
+        "${HOME}",
+        "$(id)",
+        "`id`",
+        "*",
+        "~",
+        "a b",
+        "'",
+        '"',
+        "\\",
+        "\n",
+        "%s",
+        "é",
+    ]
     spec = JobSpec("/usr/bin/printf", [r"%s\0", *arguments], work_directory, stdout_path="out", **around)
     completed(submit(executor, spec))
     assert os.fsdecode((work_directory / "out").read_bytes()) == "".join(f"{word}\0" for word in arguments)
@@ -228,7 +248,13 @@ def test_J4_a_job_that_a_signal_ends_has_its_script_after(executor: JobExecutor,
 @sites(having="shown")
 def test_J5_durations_round_up(site: Site, executor: JobExecutor) -> None:
     pending = dict(site.pending or {})
-    durations = [None, timedelta(seconds=61), timedelta(hours=1, microseconds=1), timedelta(days=2), timedelta(seconds=1)]
+    durations = [
+        None,
+        timedelta(seconds=61),
+        timedelta(hours=1, microseconds=1),
+        timedelta(days=2),
+        timedelta(seconds=1),
+    ]
     jobs = [
         submit(executor, JobSpec("/bin/true", attributes=JobAttributes(duration=given, custom_attributes=pending)))  # type: ignore[arg-type]
         for given in durations

@@ -21,8 +21,6 @@ from psij_like import (
     JobExecutorConfig,
     JobSpec,
     JobState,
-    JobStatus,
-    ResourceSpecV1,
     SubmitException,
 )
 
@@ -219,7 +217,9 @@ def test_E4_one_query_for_all_jobs(
     instances = [JobExecutor.get_instance(site.executor, config=make_config(**site.silent)) for _ in range(3)]
     started = time.monotonic()
     jobs = [submit(instances[number % 3], shell("exit 3")) for number in range(18)]
-    held = submit(instances[0], JobSpec("/bin/true", attributes=JobAttributes(custom_attributes=dict(site.pending or {}))))
+    held = submit(
+        instances[0], JobSpec("/bin/true", attributes=JobAttributes(custom_attributes=dict(site.pending or {})))
+    )
     with cancelled_afterwards(held):
         assert [ended(job).exit_code for job in jobs] == [3] * 18
         until(lambda: held.status.reason == "held")
@@ -228,5 +228,3 @@ def test_E4_one_query_for_all_jobs(
     queries = log.read_text().splitlines()
     assert 1 <= len(queries) <= rounds * len(site.queries)
     assert len([line for line in queries if line.startswith(site.queries[0])]) <= 2 * rounds
-
-

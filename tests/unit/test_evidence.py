@@ -308,8 +308,14 @@ def test_the_time_of_an_end_is_the_schedulers_or_the_records() -> None:
 
 @pytest.mark.parametrize(
     ("code", "message"),
-    [(3, "exit code 3"), (128, "exit code 128"), (143, "ended by signal 15 (SIGTERM)"), (192, "ended by signal 64")]
-    + [(193, "exit code 193"), (255, "exit code 255")],
+    [
+        (3, "exit code 3"),
+        (128, "exit code 128"),
+        (143, "ended by signal 15 (SIGTERM)"),
+        (192, "ended by signal 64"),
+        (193, "exit code 193"),
+        (255, "exit code 255"),
+    ],
 )
 def test_exit_message(code: int, message: str) -> None:
     assert exit_message(code) == message

@@ -5,6 +5,7 @@ The tracker is the real one, driven by hand instead of by its thread, with a clo
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -69,7 +70,7 @@ class World(RuleBasedStateMachine):
     def submit(self, trusted: bool) -> None:
         self.now = 1000.0
         self.fired = Fired()
-        self.patches = [
+        self.patches: list[Any] = [
             mock.patch("psij_like._engine.tracker.monotonic", lambda: self.now),
             mock.patch("psij_like._engine.follow.dispatcher", lambda: self.fired),
         ]
@@ -251,7 +252,7 @@ class World(RuleBasedStateMachine):
     def every_state_is_told_once_and_in_order(self) -> None:
         """S1, S2, S4, B1"""
         states = [status.state for status in self.fired.statuses] if hasattr(self, "fired") else []
-        for earlier, later in zip(states, states[1:], strict=False):
+        for earlier, later in itertools.pairwise(states):
             assert later.is_greater_than(earlier)
         if JobState.COMPLETED in states:
             assert states == [JobState.QUEUED, JobState.ACTIVE, JobState.COMPLETED]

@@ -134,7 +134,7 @@ def test_output_files(tmp_path: Path) -> None:
 
 def test_output_files_are_no_links(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):
         bash("echo 17", output=(tmp_path / "out", tmp_path / "err"))
     assert not (tmp_path / "elsewhere").exists()
 
@@ -221,9 +221,9 @@ def test_write_and_append_follow_no_links(tmp_path: Path) -> None:
     target.write_text("x")
     (tmp_path / "f.new").symlink_to(target)
     (tmp_path / "log").symlink_to(target)
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):
         HOST.write(tmp_path / "f", "y")
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):
         HOST.append(tmp_path / "log", "y")
     assert target.read_text() == "x"
 

@@ -139,7 +139,7 @@ def test_garbage_is_read_without_a_word(files: JobFiles, events: str, end: str, 
 
 def test_directories_in_the_place_of_files(files: JobFiles) -> None:
     (files.directory / "events.1").mkdir()
-    with pytest.raises(OSError):  # noqa: PT011 - of whatever kind: the tracker takes it as no news
+    with pytest.raises(OSError):
         files.record()
 
 

@@ -67,9 +67,11 @@ PARSERS: dict[str, tuple[Parse, list[str]]] = {
 }
 ALL = pytest.mark.parametrize("which", list(PARSERS))
 
+OUR_IDS = {line.split("|")[0] for _, lines in PARSERS.values() for line in lines}
+
 # Text that is a line about none of our jobs, though it may look like one about another.
 FIELDS = ("COMPLETED", "RUNNING", "", "N/A", "0:0", "²", "9" * 5000, "0:" + "9" * 5000, "RaisedSignal:" + "9" * 5000)
-GARBAGE = st.one_of(
+GARBAGE: st.SearchStrategy[str] = st.one_of(
     st.text(),
     st.sampled_from(
         [
@@ -88,7 +90,6 @@ GARBAGE = st.one_of(
     ),
     st.lists(st.sampled_from([*FIELDS, "99", "-1", "99.batch", "99+1"]), max_size=7).map("|".join),
 ).filter(lambda text: not any(line.split("|")[0] in OUR_IDS for line in text.split("\n")))
-OUR_IDS = {line.split("|")[0] for _, lines in PARSERS.values() for line in lines}
 
 
 @ALL

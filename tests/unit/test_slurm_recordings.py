@@ -41,8 +41,7 @@ def as_asked(result: Result) -> Result:
     """A recording of squeue with other columns, in ours: id, state, start, end, reason."""
     lines = []
     for line in result.stdout.splitlines():
-        native_id, _, state, reason, *rest = line.split("|")
-        _, start, end, *_ = [*rest, "", "N/A", "N/A"] if not rest else rest
+        native_id, _, state, reason, _, start, end, *_ = [*line.split("|"), "", "N/A", "N/A"]
         lines.append("|".join([native_id, state, seconds(start), seconds(end), reason]) + "\n")
     return Result(result.argv, result.exit_code, "".join(lines), result.stderr)
 

@@ -103,7 +103,7 @@ def test_all_resources(render: Callable[..., str]) -> None:
         ({"process_count": 4, "processes_per_node": 2}, "2", "4", "2"),
     ],
 )
-def test_counts(render: Callable[..., str], counts: dict[str, int], nodes: str, processes: str, per_node: str) -> None:
+def test_counts(render: Callable[..., str], counts: dict[str, Any], nodes: str, processes: str, per_node: str) -> None:
     found = directives(render(resources=ResourceSpecV1(**counts)))
     assert (found["nodes"], found["ntasks"], found["ntasks-per-node"]) == (nodes, processes, per_node)
     assert not {"cpus-per-task", "gpus-per-task", "mem", "exclusive"} & set(found)
@@ -203,8 +203,8 @@ def test_defect_04_control_characters_in_directives_are_refused(
     elif field == "custom":
         fields["attributes"] = custom(comment=bad)
     else:
-        fields["attributes"] = JobAttributes(**{field: bad})
-    with pytest.raises(InvalidJobException, match="control characters|NUL"):
+        fields["attributes"] = JobAttributes(**dict[str, Any]({field: bad}))
+    with pytest.raises(InvalidJobException, match=r"control characters|NUL"):
         render(**fields)
 
 
@@ -212,22 +212,21 @@ def test_defect_04_control_characters_in_directives_are_refused(
     "place", ["work\nx", "work\n#SBATCH --nice=1", "work\rx", "work\x0bx", "a b", "it's", 'q"x', "\\", "%j"]
 )
 def test_defect_04_the_work_directory_adds_no_line(tmp_path: Path, place: str) -> None:
-    config = SlurmExecutorConfig(work_directory=tmp_path / place)
     plain = SlurmJobExecutor(config=SlurmExecutorConfig(work_directory=tmp_path / "plain"))
     expected = directives(plain.script(Job(JobSpec(executable="/bin/date"))))
-    try:
-        script = SlurmJobExecutor(config=config).script(Job(JobSpec(executable="/bin/date")))
-    except (InvalidJobException, ValueError) as error:
-        assert "work" in str(error)  # noqa: PT017 - refusing it is as good
-        assert not place.isprintable()
+    if not place.isprintable():
+        with pytest.raises(ValueError, match="work_directory"):
+            SlurmExecutorConfig(work_directory=tmp_path / place)
         return
+    config = SlurmExecutorConfig(work_directory=tmp_path / place)
+    script = SlurmJobExecutor(config=config).script(Job(JobSpec(executable="/bin/date")))
     assert list(directives(script)) == list(expected)
     head = script[: script.index("psij_token=")]
     assert len(head.split("\n")) == 1 + len(expected) + 2
 
 
 SECRET = "SEC" + "RET"
-HOSTILE = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=20).map(
+HOSTILE = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20).map(
     lambda text: f"{text}{SECRET}\n#SBATCH --nice=1\n$(touch /no)`no`"
 )
 PRINTABLE = st.text(st.sampled_from(list("ab 'é\"\\$`#;&|<>(){}[]*?~!=,:-%")), min_size=1, max_size=30)

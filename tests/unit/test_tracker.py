@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
@@ -286,7 +287,7 @@ def test_defect_03_an_outage_changes_nothing_and_is_asked_about_ever_less(
         tracker.add(job)
         time.sleep(1.2)
         assert job_of(job).status.state is JobState.QUEUED
-        gaps = [later - earlier for earlier, later in zip(house.source.times, house.source.times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(house.source.times)]
         assert 4 < len(gaps) < 25
         assert gaps[-1] > 0.1
         house.source.answer = lambda ids: {"1": report("1", JobState.FAILED, reason=Reason.TIMEOUT)}
@@ -431,7 +432,7 @@ def test_a_job_whose_end_is_remembered_is_not_followed(house: House) -> None:
 def test_a_bug_about_one_job_harms_no_other(house: House, bell: Doorbell, caplog: pytest.LogCaptureFixture) -> None:
     tracker = house.tracker(doorbell=bell)
 
-    def fail(*_: object) -> JobStatus:
+    def fail(*_: object) -> Any:
         raise ValueError("a bug")
 
     bad, good = house.job("1"), house.job("2")

@@ -68,6 +68,9 @@ class Backend(ABC):
     """The scheduler's name, which is also that of its template and the prefix of its custom attributes."""
     install_hint: ClassVar[str]
     """What to do when the scheduler's commands are missing."""
+    native_ids: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9_.@+-]*"
+    """What a native id looks like (a regular expression). Anything else is never asked about: one odd id can spoil
+    the answer about all others."""
     trusted: ClassVar[bool] = False
     """Whether the scheduler's own exit codes and its "completed" are those of our script."""
     detail_sources: ClassVar[int] = 0

@@ -249,8 +249,8 @@ def needs_shell(spec: JobSpec, launch: Launch) -> bool:
     )
 
 
-def _path(location: URI | Path | str) -> str:
-    return location.path if isinstance(location, URI) else str(location)
+def _path(location: URI) -> str:
+    return str(location.local_path or location)
 
 
 def _script(path: Path | None, here: Path) -> str:

@@ -10,9 +10,11 @@ here, but for the number of processes that a launcher starts.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,9 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _tracker(self) -> Tracker:
         return _house().tracker
 
+    def _may_be_id(self, native_id: str) -> bool:
+        return re.fullmatch("[1-9][0-9]{0,9}", native_id) is not None
+
     def _deliver(self, job: Job, plan: Plan) -> Tracked:
         if not needs_shell(plan.spec, plan.launch):
             return self._start(job, plan, None, _run_directly(plan))
@@ -74,8 +79,12 @@ class LocalJobExecutor(TrackedJobExecutor):
         except SupervisorLost as error:
             raise SubmissionUnknownException(f"job {job.id}: {error}; it may have been started", error) from error
         except OSError as error:
-            raise SubmitException(f"job {job.id} can not be started on this machine: {error}", error) from error
+            transient = isinstance(error, ConnectionError)  # the supervisor died; there will be another one
+            raise SubmitException(
+                f"job {job.id} can not be started on this machine: {error}", error, transient
+            ) from error
         job._native_id = str(pid)
+        _house().remember_own(job.id, partial(self._journals.find, str(pid)))
         tracked = Tracked(self._followed(job), job.id, files, plan.walltime)
         if running and files is None:
             tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
@@ -153,14 +162,26 @@ class _House:
         self.tracker = Tracker(self, _PACE, open_doorbell("127.0.0.1"))
         self.supervisor = SupervisorClient(self._ended)
         self.attached: dict[str, Any] = {}  # jobs of other clients, and how to find their journal's entry
+        self._own: dict[str, Callable[[], Entry | None]] = {}  # the same of our supervisor's jobs, if it should die
         self._watcher = ProcessWatcher(lambda _: self.tracker.look("", ask=True))
         self._foreign: dict[str, str] = {}  # attached processes that no supervisor started, and when they started
 
     def _ended(self, line: dict[str, Any] | None) -> None:
-        if line is None:
+        if line is None:  # the supervisor has died; its jobs live on
+            for find in list(self._own.values()):
+                entry = find()
+                if entry is not None:
+                    self.watch(entry)
             self.tracker.look("", ask=True)
         else:
+            self._own.pop(line["job"], None)
             self.tracker.report([end_report(line)])
+
+    def remember_own(self, job: str, find: Callable[[], Entry | None]) -> None:
+        """Remember how to find the journal's entry of a job that was just started."""
+        self._own[job] = find
+        if job not in self.supervisor.jobs:  # it has ended already
+            self._own.pop(job, None)
 
     def remember_foreign(self, native_id: str) -> None:
         """A job is attached: remember which process its id means now, before the id can mean another one."""
@@ -193,11 +214,12 @@ class _House:
 
     def _report(self, native_id: str) -> Report | None:
         find = self.attached.get(native_id)
+        if find is None and native_id in self.supervisor.jobs:
+            return Report(native_id, None)
+        find = find or self._own.get(native_id)
         if find is not None:
             entry: Entry | None = find()
             return entry.report() if entry is not None else None
-        if native_id in self.supervisor.jobs:
-            return Report(native_id, None)
         return Report(native_id, JobState.ACTIVE) if self.foreign_alive(native_id) else None
 
 

@@ -19,7 +19,7 @@ from psij_like.exceptions import InvalidJobException, SubmissionUnknownException
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig
 from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus
+from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.launcher import launcher_for
 from psij_like.serialize import spec_to_dict
 from psij_like.validation import validate_spec
@@ -58,6 +58,10 @@ class TrackedJobExecutor(JobExecutor):
     @abstractmethod
     def _tracker(self) -> Tracker:
         """The tracker that follows this executor's jobs."""
+
+    def _may_be_id(self, native_id: str) -> bool:
+        """Whether the backend could have a job of that id."""
+        return True
 
     def _check(self, plan: Plan) -> None:
         """Refuse what the backend can not express. InvalidJobException if there is any."""
@@ -101,6 +105,11 @@ class TrackedJobExecutor(JobExecutor):
             raise InvalidJobException(f"native_id: {native_id!r} is not an id; expected a non-empty str")
         job._claim(self)
         job._native_id = native_id
+        if not self._may_be_id(native_id):
+            message = f"{native_id!r} is not the id of a job: {self.name} has no ids like that"
+            status = JobStatus(JobState.FAILED, message=message, metadata={REASON: str(Reason.LOST)})
+            self._followed(job).end(status, None)
+            return
         tracked = Tracked(self._followed(job), native_id, recall=self._recall)
         tracked.recall_end = lambda: self._store.find_end(native_id)
         self._follow(job, tracked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import ClassVar
@@ -139,6 +140,9 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             InvalidJobException: the job can not be run as it is.
         """
         return self._backend.script(self.plan(job))
+
+    def _may_be_id(self, native_id: str) -> bool:
+        return re.fullmatch(self._backend.native_ids, native_id) is not None
 
     def _check(self, plan: Plan) -> None:
         self._backend.check(plan)

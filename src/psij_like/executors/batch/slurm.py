@@ -65,6 +65,7 @@ class Slurm(Backend):
 
     name = "slurm"
     install_hint = "install Slurm's client commands (Debian: slurm-client), or load the module that provides them"
+    native_ids = r"[1-9][0-9]{0,8}(?:[_+][0-9]{1,9})?"
     trusted = True
     detail_sources = 2
 

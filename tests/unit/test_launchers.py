@@ -1,0 +1,153 @@
+"""The command lines of launchers, and the options they are given."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from psij_like._engine.plan import plan_resources
+from psij_like.exceptions import InvalidJobException
+from psij_like.job import Job
+from psij_like.job_attributes import JobAttributes
+from psij_like.job_spec import JobSpec
+from psij_like.launcher import Launcher, launcher_for
+from psij_like.resource_spec import ResourceSpecV1
+
+LARGE = ResourceSpecV1(node_count=2, processes_per_node=3, cpu_cores_per_process=4)
+
+
+def command(name: str, resources: ResourceSpecV1 | None = None, **options: object) -> list[str]:
+    spec = JobSpec(executable="/bin/x", arguments=["a b", "-n"], resources=resources)
+    launcher = Launcher.get_instance(name, {key.replace("_", "-"): value for key, value in options.items()})
+    words = launcher.get_launch_command(Job(spec))
+    assert words[-3:] == ["/bin/x", "a b", "-n"]
+    assert words[:-3] == launcher.prefix(plan_resources(spec))
+    return words[:-3]
+
+
+def test_N1_single() -> None:
+    assert command("single") == []
+    assert command("single", LARGE) == []
+
+
+def test_N1_mpirun() -> None:
+    assert command("mpirun") == ["mpirun", "-n", "1"]
+    assert command("mpirun", LARGE) == ["mpirun", "-n", "6"]
+    assert command("mpirun", LARGE, mca=["btl", "tcp,self"], oversubscribe=True) == [
+        *("mpirun", "-n", "6", "--mca", "btl", "tcp,self", "--oversubscribe")
+    ]
+
+
+def test_N1_srun() -> None:
+    assert command("srun") == ["srun", "--ntasks=1", "--nodes=1", "--cpus-per-task=1", "--"]
+    assert command("srun", LARGE, overlap="", mpi="pmix") == [
+        *("srun", "--ntasks=6", "--nodes=2", "--ntasks-per-node=3", "--cpus-per-task=4"),
+        *("--overlap", "--mpi=pmix", "--"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, ["--o"]),
+        ("", ["--o"]),
+        (None, []),
+        (False, []),
+        (5, ["--o=5"]),
+        (1.5, ["--o=1.5"]),
+        ("a b", ["--o=a b"]),
+        ("-x", ["--o=-x"]),
+        (["a", "b"], ["--o", "a", "b"]),
+        (("a", 1), ["--o", "a", "1"]),
+    ],
+)
+def test_option_values(value: object, words: list[str]) -> None:
+    expected = [word.replace("--o", "--option") for word in words]
+    assert Launcher.get_instance("srun", {"option": value}).option_words() == expected
+
+
+def test_short_options() -> None:
+    assert Launcher.get_instance("srun", {"l": True, "N": 2}).option_words() == ["-l", "-N", "2"]
+    assert Launcher.get_instance("mpirun", {"np": 2}).option_words(joined=False) == ["--np", "2"]
+
+
+# ---- multiple
+
+
+def run(count: int, script: str, *, stdin: bytes = b"", cwd: Path) -> tuple[int, list[str]]:
+    words = Launcher.get_instance("multiple").prefix(
+        plan_resources(JobSpec(executable="x", resources=ResourceSpecV1(process_count=count)))
+    )
+    done = subprocess.run([*words, "/bin/sh", "-c", script], input=stdin, capture_output=True, cwd=cwd, check=False)
+    assert done.stderr == b""
+    return done.returncode, done.stdout.decode().split()
+
+
+def test_N1_multiple_starts_as_many(tmp_path: Path) -> None:
+    code, pids = run(5, "echo $$", cwd=tmp_path)
+    assert code == 0
+    assert len(set(pids)) == 5
+
+
+def test_multiple_ends_with_the_last_and_fails_with_the_first_that_fails(tmp_path: Path) -> None:
+    script = "n=$(mkdir a 2>/dev/null && echo 3 || { sleep 0.2; echo done >>log; echo 0; }); exit $n"
+    code, _ = run(3, script, cwd=tmp_path)
+    assert code == 3
+    assert (tmp_path / "log").read_text() == "done\ndone\n"
+
+
+def test_multiple_shares_standard_input(tmp_path: Path) -> None:
+    code, words = run(2, "cat", stdin=b"word\n", cwd=tmp_path)
+    assert (code, words) == (0, ["word"])
+
+
+# ---- options that are refused
+
+
+@pytest.mark.parametrize("name", ["single", "multiple"])
+def test_launchers_without_options(name: str) -> None:
+    with pytest.raises(InvalidJobException, match=f"'{name}' has no options, but got verbose"):
+        command(name, verbose=True)
+
+
+def chosen(launcher: str | None, custom: dict[str, Any], configured: dict[str, dict[str, object]]) -> Launcher:
+    attributes = JobAttributes(custom_attributes=custom)
+    return launcher_for(JobSpec(executable="x", launcher=launcher, attributes=attributes), configured)
+
+
+def test_options_come_from_the_configuration_and_the_job() -> None:
+    configured: dict[str, dict[str, object]] = {"srun": {"overlap": True, "mpi": "pmix"}, "mpirun": {"v": True}}
+    launcher = chosen("srun", {"srun.mpi": "pmi2", "srun.label": "", "slurm.constraint": "x"}, configured)
+    assert launcher.options == {"overlap": True, "mpi": "pmi2", "label": ""}
+    assert chosen(None, {}, configured).name == "single"
+    assert chosen("srun", {"srun.overlap": None}, configured).option_words() == ["--mpi=pmix"]
+
+
+@pytest.mark.parametrize("option", ["", "-x", "a b", "a=b", "a\nb", "a;b", "_x", "a.b", "é"])
+def test_option_names_that_are_refused(option: str) -> None:
+    with pytest.raises(InvalidJobException, match="an option is named like"):
+        chosen("srun", {}, {"srun": {option: "1"}})
+
+
+def test_a_launcher_that_there_is_not() -> None:
+    with pytest.raises(
+        InvalidJobException, match=r"JobSpec\.launcher: there is no launcher 'srum'\. Did you mean 'srun'"
+    ):
+        chosen("srum", {}, {})
+
+
+@pytest.mark.parametrize("executable", ["-x", "--help"])
+def test_an_executable_that_looks_like_an_option(executable: str) -> None:
+    with pytest.raises(InvalidJobException, match=f"'./{executable}'"):
+        Launcher.get_instance("mpirun").get_launch_command(Job(JobSpec(executable=executable)))
+    words = Launcher.get_instance("srun").get_launch_command(Job(JobSpec(executable=executable)))
+    assert words[-2:] == ["--", executable]
+
+
+def test_a_job_without_an_executable() -> None:
+    for job in (Job(), Job(JobSpec())):
+        with pytest.raises(InvalidJobException, match="executable"):
+            Launcher.get_instance("single").get_launch_command(job)
