@@ -67,10 +67,15 @@ def notice(library: Any, name: str, count: int, **options: object) -> Figures:
 
     runner = executor(library, name, **options)
     runner.set_job_status_callback(listen)
-    for _ in range(count):
+    # Ends spread over seconds (on Slurm over more than a default polling interval of psij-python's).
+    longest = 0.7 if name == "local" else 40.0
+    for number in range(count):
         job = library.Job()
-        script = "sleep 0.$(($$ % 5 + 3)); exec date +%s%N"
-        job.spec = library.JobSpec(executable="/bin/sh", arguments=["-c", script], stdout_path=directory / job.id)
+        script = 'sleep "$1"; exec date +%s%N'
+        pause = f"{0.3 + (longest - 0.3) * number / count:.3f}"
+        job.spec = library.JobSpec(
+            executable="/bin/sh", arguments=["-c", script, "sh", pause], stdout_path=directory / job.id
+        )
         runner.submit(job)
     for _ in range(count):
         if not told.acquire(timeout=180):

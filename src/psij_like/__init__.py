@@ -8,6 +8,8 @@ executor.submit(job)
 print(job.wait())
 """
 
+from typing import TYPE_CHECKING
+
 from psij_like.exceptions import (
     InvalidJobException,
     SubmissionUnknownException,
@@ -22,6 +24,9 @@ from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus, Reason
 from psij_like.launcher import Launcher
 from psij_like.resource_spec import ResourceSpec, ResourceSpecV1
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __version__ = "0.1.0"
 
@@ -44,3 +49,12 @@ __all__ = [
     "UnreachableStateException",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> "ModuleType":
+    """Submodules that are not imported before somebody names them."""
+    if name in ("executors", "launchers", "serialize"):
+        from importlib import import_module  # noqa: PLC0415 - rarely needed
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

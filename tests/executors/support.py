@@ -20,7 +20,7 @@ from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpe
 from psij_like.executors.batch.slurm import SlurmExecutorConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Site:
     """An executor in its surroundings, and what tests need to know of them.
 
@@ -56,6 +56,9 @@ class Site:
     queries: Sequence[str] = ()
     mystery: str = ""
     shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return self.id
 
     @property
     def marks(self) -> list[pytest.MarkDecorator]:

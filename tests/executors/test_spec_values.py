@@ -158,7 +158,7 @@ def test_J2_references_in_the_environment(
     executor: JobExecutor, work_directory: Path, monkeypatch: pytest.MonkeyPatch, around: Mapping[str, Any]
 ) -> None:
     monkeypatch.setenv("OUTER", "o u $x")
-    values = {
+    values: dict[str, str | int] = {
         "PATH": "/apps/x:${PATH}",
         "BOTH": "<${OUTER}|${OUTER}>",
         "FIRST": "1",
@@ -271,14 +271,16 @@ def shown(site: Site, what: str, job: Job) -> str:
 
 
 def test_J6_the_node_file(executor: JobExecutor, work_directory: Path) -> None:
-    script = 'cp "$PSIJ_NODEFILE" "$1"'
-    three = shell(script, "three", directory=work_directory, launcher="multiple")
+    three = shell('cat "$PSIJ_NODEFILE" >nodes.$$', directory=work_directory, launcher="multiple")
     three.resources = ResourceSpecV1(node_count=1, process_count=3)
     completed(submit(executor, three))
-    nodes = (work_directory / "three").read_text().splitlines()
+    seen = [path.read_text() for path in work_directory.glob("nodes.*")]
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    nodes = seen[0].splitlines()
     assert len(nodes) == 3
-    assert all(nodes)
     assert len(set(nodes)) == 1
+    assert nodes[0]
 
 
 def test_output_files_have_the_modes_of_the_submitters_umask(executor: JobExecutor, work_directory: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from executors.support import (
 )
 from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, JobState, JobStatus, Reason
 from psij_like._engine.evidence import Evidence, Patience, Report, judge
+from psij_like._engine.job_files import Record
 from psij_like.staging import StageIn, StageOut
 
 
@@ -48,7 +50,7 @@ def test_S1_a_job_starts_new_and_its_end_is_for_good(executor: JobExecutor, ear:
 
 def test_S2_every_state_is_told_once_and_in_order(executor: JobExecutor, ear: Ear, work_directory: Path) -> None:
     (work_directory / "in").write_text("in")
-    staging = {
+    staging: dict[str, Any] = {
         "stage_in": {StageIn(work_directory / "in", "brought")},
         "stage_out": {StageOut("brought", work_directory / "taken")},
         "cleanup": {Path("brought")},
@@ -60,8 +62,8 @@ def test_S2_every_state_is_told_once_and_in_order(executor: JobExecutor, ear: Ea
         (shell("kill -9 $$"), ("ACTIVE", "FAILED")),
         (JobSpec("/bin/true", stage_in=staging["stage_in"]), ("STAGE_IN", "ACTIVE", "COMPLETED")),
         (JobSpec("/bin/true", cleanup={"nothing"}), ("ACTIVE", "CLEANUP", "COMPLETED")),
-        (JobSpec("/bin/true", **staging), (*both_sides, "COMPLETED")),  # type: ignore[arg-type]
-        (JobSpec("/bin/false", **staging), (*both_sides, "FAILED")),  # type: ignore[arg-type]
+        (JobSpec("/bin/true", **staging), (*both_sides, "COMPLETED")),
+        (JobSpec("/bin/false", **staging), (*both_sides, "FAILED")),
     ]
     jobs = []
     for number, (spec, _) in enumerate(expected):
@@ -70,6 +72,17 @@ def test_S2_every_state_is_told_once_and_in_order(executor: JobExecutor, ear: Ea
         jobs.append(submit(executor, spec))
     for job, (spec, states) in zip(jobs, expected, strict=True):
         assert ear.states(job) == ["QUEUED", *states], (spec, ended(job))
+
+
+def test_S2_a_body_that_still_brings_files_is_not_active_yet() -> None:
+    """A scheduler calls it running."""
+    running = Evidence(Report("7", JobState.ACTIVE, "RUNNING"), stages_in=True)
+    assert judge(running, Patience()).status is None
+    for state in (JobState.STAGE_IN, JobState.ACTIVE, JobState.STAGE_OUT):
+        running.record = Record(1, ((state, 1.0),))
+        status = judge(running, Patience()).status
+        assert status is not None
+        assert status.state is state
 
 
 def test_S3_bin_false_fails(executor: JobExecutor) -> None:
@@ -206,7 +219,7 @@ def test_defect_08_every_reason_can_be_told(state: JobState, reason: Reason | No
         json.dumps([str(verdict.status), verdict.status.metadata])
         if state.final:
             assert verdict.status.final
-            assert verdict.status.reason in Reason
+            assert verdict.status.reason in [*Reason]
         if verdict.status.state is JobState.COMPLETED:
             assert state is JobState.COMPLETED
 

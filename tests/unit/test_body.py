@@ -219,7 +219,7 @@ def test_a_signal_to_all_of_the_job_is_noted(body: Body, trap: str) -> None:
         ({"stdin_path": "/no/such/file"}, 1, "stdin_path '/no/such/file' can not be read"),
         ({"stdout_path": "/no/such/file"}, 1, "stdout_path '/no/such/file' can not be written"),
         ({"stderr_path": "/no/such/file"}, 1, "stderr_path '/no/such/file' can not be written"),
-        ({"pre_launch": "/no/such/file"}, 1, "the pre_launch script '/no/such/file'"),
+        ({"pre_launch": "/no/such/file"}, 1, "the script '/no/such/file' can not be read"),
     ],
 )
 def test_a_launch_that_fails_says_why(body: Body, fields: dict[str, Any], code: int | None, words: str) -> None:

@@ -80,8 +80,8 @@ def test_fields_read_back_and_reset() -> None:
 
 @pytest.mark.parametrize("field", PATHS)
 def test_paths(field: str) -> None:
-    spec = JobSpec(**{field: "/work/x/"})  # type: ignore[arg-type]
-    assert getattr(spec, field) == Path("/work/x")
+    spec = JobSpec(**{field: "/data/x/"})  # type: ignore[arg-type]
+    assert getattr(spec, field) == Path("/data/x")
     setattr(spec, field, Path("y"))
     assert getattr(spec, field) == Path("y")
     setattr(spec, field, "")

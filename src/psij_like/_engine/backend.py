@@ -128,7 +128,11 @@ class Backend(ABC):
             Refused: the request was not taken.
         """
         if result.exit_code != 0:
-            raise Refused(str(result))
+            raise Refused(str(result), transient=self.is_transient(result))
+
+    def is_transient(self, result: Result) -> bool:
+        """Whether a command that failed may succeed later."""
+        return False
 
     @abstractmethod
     def status_command(self, native_ids: Sequence[str]) -> Command:

@@ -63,6 +63,7 @@ class Evidence:
         report: the scheduler's last word, if it ever said one.
         record: the job's own record of its latest run, if it started one.
         own: whether the job runs our body and so will write a record.
+        stages_in: whether that body has files to bring before the job is active.
         walltime: the time limit, seconds; None if it is not known here.
         cancel_asked: whether a cancel was asked for.
         cancel_delivered: whether the scheduler took it.
@@ -76,6 +77,7 @@ class Evidence:
     report: Report | None = None
     record: Record | None = None
     own: bool = True
+    stages_in: bool = False
     walltime: float | None = None
     cancel_asked: bool = False
     cancel_delivered: bool = False
@@ -148,8 +150,11 @@ def _alive(evidence: Evidence) -> JobStatus | None:
     said = report.state if report is not None else None
     if record is not None and record.events:
         state, time = record.events[-1]
-        if said is None or state.is_greater_than(said):
+        # A scheduler's "running" is said of the body, which may still be bringing files.
+        if said is None or state.is_greater_than(said) or (said is JobState.ACTIVE and state is JobState.STAGE_IN):
             return JobStatus(state, time)
+    elif evidence.stages_in and said is JobState.ACTIVE:
+        return None
     if report is None or said is None:
         return None
     facts = _native(report)

@@ -14,7 +14,7 @@ from typing import Any
 
 from psij_like._engine.evidence import Report, exit_message
 from psij_like._engine.host import Host
-from psij_like._engine.supervisor import start_time
+from psij_like._engine.supervisor import lives
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -40,20 +40,22 @@ class Entry:
     @property
     def alive(self) -> bool:
         """Whether the process lives; a later one of the same id is not it."""
-        return start_time(self.pid) == str(self.start["start"])
+        return lives(self.pid, str(self.start["start"]))
 
     def report(self) -> Report | None:
         """What is known of the job now; None if its process is gone and nobody wrote down its end."""
         if self.end is not None:
             return end_report(self.end)
         if not self.alive:
-            return None
+            pid, start = self.start["supervisor"]
+            # A supervisor that lives will write the end down; it may only be slow.
+            return Report(self.job, None) if lives(pid, start) else None
         return Report(self.job, JobState.ACTIVE if self.start["directory"] is None else None)  # else its files tell
 
     def ask_supervisor(self, host: Host) -> bool:
         """Ask the job's supervisor to end it. False if that supervisor is gone."""
         pid, start = self.start["supervisor"]
-        if start_time(pid) != start:
+        if not lives(pid, start):
             return False
         host.append(self.journal.with_name(f"{self.journal.name}.cancel"), f"{self.job}\n")
         os.kill(pid, signal.SIGUSR1)
@@ -80,24 +82,27 @@ class Journals:
     def find(self, native_id: str) -> Entry | None:
         """The newest job that had that process id."""
         found: Entry | None = None
+        newest = float("-inf")
         for journal in (name for name in self._host.names(self._directory) if name.endswith(".jsonl")):
             path = self._directory / journal
             for line in _lines(self._host.read(path) or "", f'"pid": {native_id},'):
-                if "start" in line and (found is None or _submitted(line) >= _submitted(found.start)):
-                    found = Entry(path, line, None)
-                elif found is not None and "ended" in line and line.get("job") == found.job:
-                    found = Entry(path, found.start, line)
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
+                    if "start" in line and float(line["intent"]["submitted"]) >= newest:
+                        newest = float(line["intent"]["submitted"])
+                        found = Entry(path, line, None)
+                    elif found is not None and line["job"] == found.job:
+                        end_report(line)
+                        found = Entry(path, found.start, line)
         return found
 
 
-def _submitted(start: dict[str, Any]) -> float:
-    return float(start["intent"]["submitted"])
-
-
 def _lines(text: str, token: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines(keepends=True):
-        if token in line and line.endswith("\n"):  # the last line may be in the middle of being written
-            yield json.loads(line)
+    for line in text.split("\n")[:-1]:  # the last line may be in the middle of being written
+        if token in line:
+            with contextlib.suppress(ValueError):
+                read = json.loads(line)
+                if isinstance(read, dict):
+                    yield read
 
 
 def end_report(line: dict[str, Any]) -> Report:
@@ -111,8 +116,11 @@ def end_report(line: dict[str, Any]) -> Report:
         exit_code=code,
         signal=code - 128 if reason is Reason.SIGNAL else None,
         time=float(line["ended"]),
-        message=line["failure"] or (exit_message(code) if state is JobState.FAILED and reason in _BY_ITSELF else None),
+        message=line["failure"] or _message(state, reason, code),
     )
 
 
-_BY_ITSELF = (Reason.EXIT, Reason.SIGNAL)
+def _message(state: JobState, reason: Reason, code: int) -> str | None:
+    if state is not JobState.FAILED or reason not in (Reason.EXIT, Reason.SIGNAL):
+        return None
+    return exit_message(code) if reason is Reason.SIGNAL else f"exit code {code}"

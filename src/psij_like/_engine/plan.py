@@ -37,6 +37,7 @@ _SHELL_OWNED = frozenset(
         "EPOCHSECONDS",
         "EUID",
         "FUNCNAME",
+        "FUNCNEST",
         "GROUPS",
         "HISTCMD",
         "LINENO",
@@ -128,7 +129,7 @@ class Plan:
 def make_plan(job: Job, spec: JobSpec, launch: Launch, job_directory: Path) -> Plan:
     """Resolve everything that a specification leaves open.
 
-    Relative stage-in sources and stage-out targets, and a missing `directory`, mean the directory the submitter is in.
+    Relative stage-in sources and a missing `directory` mean the directory that the submitter is in.
 
     Raises:
         InvalidJobException: a value cannot be carried to a job.
@@ -216,7 +217,7 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
     stage_out = [
         word
         for stage in sorted(spec.stage_out or (), key=lambda stage: str(stage.source))
-        for word in (_flags(stage.flags), stage.mode.name, str(stage.source), str(here / _path(stage.target)))
+        for word in (_flags(stage.flags), stage.mode.name, str(stage.source), _path(stage.target))
     ]
     lines = [f"{name}={shell_word(word)}" for name, word in words.items()]
     lines += [

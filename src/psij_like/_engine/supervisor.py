@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import psutil
 
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL
+_RETRY = 1.0  # seconds until a journal that could not be written is tried again
+_GIVE_UP = 600.0  # seconds after which a supervisor with nothing else to do no longer tries
 _PR_SET_CHILD_SUBREAPER = 36
 _STANDARD_FILES = 3
 
@@ -106,6 +108,9 @@ class Supervisor:
         self._jobs: dict[str, _Running] = {}
         self._by_pid: dict[int, _Running] = {}
         self._journals: dict[str, int] = {}
+        self._unwritten: dict[str, bytearray] = {}
+        self._retry_at = 0.0
+        self._idle_since = time.monotonic()
         self._identity = [os.getpid(), start_time(os.getpid())]
         self._timers: list[tuple[float, str, str]] = []
         self._null = os.open(os.devnull, os.O_RDWR)
@@ -122,7 +127,7 @@ class Supervisor:
             signal.signal(ignored, signal.SIG_IGN)  # they are meant for the client
         self._selector.register(reader, selectors.EVENT_READ)
         self._watch()
-        while self._connection is not None or self._jobs:
+        while self._connection is not None or self._jobs or self._hopes():
             for key, _ in self._selector.select(self._timeout()):
                 if key.fileobj == reader:
                     if signal.SIGUSR1 in os.read(reader, 65536):
@@ -132,6 +137,14 @@ class Supervisor:
                     self._receive()
             self._reap()
             self._run_timers()
+            if self._unwritten and time.monotonic() >= self._retry_at:
+                self._write_unwritten()
+
+    def _hopes(self) -> bool:
+        """Whether the ends of jobs are still to be written down, and not for too long already."""
+        if self._jobs or self._connection is not None or not self._unwritten:
+            self._idle_since = time.monotonic()
+        return bool(self._unwritten) and time.monotonic() - self._idle_since < _GIVE_UP
 
     def _watch(self) -> None:
         """Watch the connection: for requests, and for room when something could not be sent yet."""
@@ -183,6 +196,11 @@ class Supervisor:
 
     def _start(self, request: Request) -> None:
         environment = self._environment(request)
+        try:
+            self._journal(request.journal)  # where nothing could be written down nothing is started
+        except OSError as error:
+            self._send({"job": request.job, "refused": f"{request.journal}: {error.strerror}"})
+            return
         try:
             pid, failure = self._spawn(request, environment), None
         except _LaunchError as error:
@@ -302,12 +320,27 @@ class Supervisor:
         self._jobs.pop(running.job, None)
         self._send({"job": running.job, "end": line})
 
-    def _write_down(self, journal: str, line: dict[str, object]) -> None:
-        descriptor = self._journals.get(journal)
+    def _journal(self, path: str) -> int:
+        descriptor = self._journals.get(path)
         if descriptor is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            descriptor = self._journals[journal] = os.open(journal, flags, 0o600)
-        os.write(descriptor, json.dumps(line).encode() + b"\n")
+            descriptor = self._journals[path] = os.open(path, flags, 0o600)
+        return descriptor
+
+    def _write_down(self, journal: str, line: dict[str, object]) -> None:
+        """Add a line to a journal. What can not be written now, on a full disk say, is tried again later."""
+        self._unwritten.setdefault(journal, bytearray()).extend(json.dumps(line).encode() + b"\n")
+        self._write_unwritten()
+
+    def _write_unwritten(self) -> None:
+        for journal, text in list(self._unwritten.items()):
+            try:
+                while text:
+                    del text[: os.write(self._journal(journal), text)]
+                del self._unwritten[journal]
+            except OSError:
+                self._retry_at = time.monotonic() + _RETRY
+                return
 
     def _impose(self, job: str, reason: str) -> None:
         self._reap()  # a job that has ended by itself keeps its end
@@ -334,7 +367,10 @@ class Supervisor:
                     self._impose(job, "cancelled")
 
     def _timeout(self) -> float | None:
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        due = [self._timers[0][0]] if self._timers else []
+        if self._unwritten:
+            due.append(self._retry_at)
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _run_timers(self) -> None:
         while self._timers and (self._timers[0][0] <= time.monotonic() or self._timers[0][1] not in self._jobs):
@@ -389,6 +425,17 @@ def start_time(pid: int) -> str:
         return f"{ticks}@{_boot_id()}"
     except (OSError, IndexError):
         return ""
+
+
+def lives(pid: int, start: str) -> bool:
+    """Whether the process that started then is alive. A zombie is not: its parent may never look after it."""
+    if start_time(pid) != start:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
 
 
 def find_executable(name: str, environment: dict[str, str]) -> str:

@@ -27,6 +27,7 @@ from psij_like._engine.evidence import Evidence, Patience, Report, judge
 from psij_like._engine.follow import Followed
 from psij_like._engine.job_files import JobFiles
 from psij_like.job import Job
+from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
@@ -114,7 +115,9 @@ class Tracked:
         self.followed = followed
         self.native_id = native_id
         self.files = files
-        self.evidence = Evidence(own=files is not None, walltime=walltime)
+        spec = followed.job.spec
+        stages_in = files is not None and spec is not None and bool(spec.stage_in)
+        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime)
         self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
         self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
         self.unlisted_at: float | None = None
@@ -259,7 +262,11 @@ class Tracker:
     def _add(self, job: Tracked) -> None:
         job.evidence.trusted = self._source.trusted
         if job.recall is not None:
-            end = job.recall(job)
+            try:
+                end = job.recall(job)
+            except Exception as error:
+                _log.exception("what is remembered of job %s can not be read", job.native_id)
+                end = JobStatus(JobState.FAILED, message=f"what is remembered of the job can not be read: {error}")
             if end is not None:
                 job.followed.end(end, None)
                 return
@@ -438,7 +445,9 @@ class Tracker:
             if not report.final:
                 evidence.details_asked = False
         changed = before != evidence.report or (evidence.unlisted is not None and not evidence.details_asked)
-        if changed or evidence.unlisted is not None or (evidence.report is not None and evidence.report.final):
+        unseen = job.files is not None and evidence.record is None  # no doorbell rings for those attached elsewhere
+        over = evidence.unlisted is not None or (evidence.report is not None and evidence.report.final)
+        if changed or unseen or over:
             self._look(job)
         return changed
 

@@ -27,7 +27,7 @@ from psij_like._engine.processes import ProcessWatcher, end_tree
 from psij_like._engine.quote import split_references
 from psij_like._engine.render import render
 from psij_like._engine.supervised import SupervisorClient, SupervisorLost
-from psij_like._engine.supervisor import start_time
+from psij_like._engine.supervisor import lives, start_time
 from psij_like._engine.tracker import Pace, Tracked, Tracker
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
 from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
@@ -146,7 +146,7 @@ def _run_body(plan: Plan, files: JobFiles, doorbell: Doorbell | None) -> dict[st
     files.host.write(files.path("body.sh"), body_data(plan, bell))
     files.host.write(files.path("submit"), render("local", script_data(plan)))
     return {
-        "argv": ["/bin/bash", str(files.path("submit"))],
+        "argv": ["/bin/bash", "-p", str(files.path("submit"))],
         "environment": [],
         "cwd": "/",
         "files": [os.devnull, os.devnull, str(files.path("submit.err"))],
@@ -196,7 +196,7 @@ class _House:
     def foreign_alive(self, native_id: str) -> bool:
         """Whether a process that no supervisor started lives."""
         start = self._foreign.get(native_id, "")
-        return bool(start) and start_time(int(native_id)) == start
+        return bool(start) and lives(int(native_id), start)
 
     def watch(self, entry: Entry) -> None:
         """Ask again when the process of another client's job ends."""

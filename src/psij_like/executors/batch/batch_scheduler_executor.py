@@ -183,6 +183,11 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             raise SubmissionUnknownException(
                 f"{error}; the job may have been accepted. Its files are in {files.directory}", error
             ) from error
+        if result.exit_code < 0:
+            raise SubmissionUnknownException(
+                f"signal {-result.exit_code} ended {result}; the job may have been accepted. "
+                f"Its files are in {files.directory}"
+            )
         try:
             native_id = self._backend.native_id(result)
         except Refused as error:

@@ -124,11 +124,15 @@ class Slurm(Backend):
     def native_id(self, result: Result) -> str:
         """See `Backend.native_id`."""
         if result.exit_code != 0:
-            raise Refused(str(result), transient=_TRANSIENT.search(result.stderr) is not None)
+            raise Refused(str(result), transient=self.is_transient(result))
         match = re.search(r"^([0-9]+)(?:;.*)?$", result.stdout, re.MULTILINE)
         if match is None:
             raise ValueError(f"no job id in {result}")
         return match[1]
+
+    def is_transient(self, result: Result) -> bool:
+        """See `Backend.is_transient`."""
+        return _TRANSIENT.search(result.stderr) is not None
 
     def cancel_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.cancel_command`."""
@@ -225,7 +229,7 @@ def custom_directives(prefix: str, attributes: Mapping[str, object]) -> dict[str
             continue
         if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
             raise InvalidJobException(f"custom attribute {key!r}: expected {prefix}.NAME, where sbatch knows --NAME")
-        if name in _OWN_OPTIONS:
+        if any(own.startswith(name) for own in _OWN_OPTIONS):  # sbatch takes abbreviations too
             raise InvalidJobException(f"custom attribute {key!r}: --{name} is not for single jobs that are followed")
         if value is not None and not isinstance(value, str | int | float):
             raise InvalidJobException(f"custom attribute {key!r}: {value!r} is neither a str nor a number nor a bool")

@@ -75,7 +75,7 @@ class TutorialBackend(Backend):
             "custom_attributes": attributes,
             "formatted_job_duration": str(timedelta(seconds=plan.walltime)),
             "psij": {
-                "launch_command": ["/bin/bash", shell_word(str(plan.job_directory / "launch"))],
+                "launch_command": ["/bin/bash", "-p", shell_word(str(plan.job_directory / "launch"))],
                 "script_dir": str(plan.job_directory),
             },
         }
