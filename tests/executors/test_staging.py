@@ -147,7 +147,6 @@ def test_J7_relative_sources_are_the_submitters(
     assert (work_directory / "job" / "x").read_text() == "in"
 
 
-@pytest.mark.xfail(reason="J1 and StageOut say the job's directory; _engine.plan takes the submitter's")
 def test_J1_relative_targets_are_in_the_jobs_directory(
     start: Callable[..., Job], work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

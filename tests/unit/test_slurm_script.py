@@ -56,7 +56,7 @@ def stub(script: str) -> str:
 def test_the_script_is_good_bash(render: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "script").write_text(render())
     subprocess.run(["bash", "-n", str(tmp_path / "script")], check=True)
-    assert render().startswith("#!/bin/bash\n#SBATCH --")
+    assert render().startswith("#!/bin/bash -p\n#SBATCH --")
 
 
 def test_the_plainest_job(render: Callable[..., str], tmp_path: Path) -> None:

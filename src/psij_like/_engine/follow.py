@@ -72,6 +72,8 @@ def steps_between(state: JobState, status: JobStatus, spec: JobSpec | None, reco
         passed = {JobState.QUEUED, *times}
         if status.reason in _HAVE_RUN:
             passed.add(JobState.ACTIVE)
+    elif status.state in times:  # the job itself says which way it went
+        passed = {JobState.QUEUED, *times}
     else:
         passed = {JobState.QUEUED, JobState.ACTIVE, *times}
         if spec is not None:
