@@ -10,6 +10,9 @@ One directory for each unfinished job, below `<work directory>/<executor>/jobs/<
     cancel       there once a cancel was asked for
     claim        a symbolic link to the native id of the only copy of the job that may run
     events.N     the states that run N of the body went through, one a line: time, state
+    outcome.N    how far the launch of run N got, for the body itself
+    nodefile     the names of the nodes, a line for each process (PSIJ_NODEFILE)
+    submit.log   what the script itself printed
     end.N        how run N ended (see `Record`); renamed into place when it is whole
 
 When the end of a job is known, one line in `<work directory>/<executor>/ended/<client>.jsonl` takes the
