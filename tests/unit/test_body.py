@@ -51,7 +51,7 @@ class Body:
             script.write_text(text.replace("psij_native_id=$$\n", f"psij_native_id={native_id}\n"))
             assert script.read_text() != text
         return subprocess.Popen(
-            ["/bin/bash", str(script)],
+            ["/bin/bash", "-p", str(script)],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -210,6 +210,58 @@ def test_a_signal_to_all_of_the_job_is_noted(body: Body, trap: str) -> None:
     assert record.exit_code == (0 if trap else 143)
     assert not record.clean
     assert (body.work / "there").exists()
+
+
+HOSTILE_SHELLS = {
+    "functions": {f"BASH_FUNC_{name}%%": "() { :; }" for name in ("printf", "mv", "ln", "cd", "trap", "exit")},
+    "BASH_ENV": {"BASH_ENV": "exit0.sh"},
+    "options": {"SHELLOPTS": "noexec:errexit", "BASHOPTS": "nullglob"},
+    "the body's own variables": {"psij_failure": "boo", "psij_trouble": "boo", "psij_received": "9", "psij_run": "7"},
+    "no PATH": {"PATH": "/no/such/directory"},
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_SHELLS)
+def test_S3_no_environment_of_the_submitters_changes_an_end(body: Body, hostile: str) -> None:
+    (body.work / "exit0.sh").write_text("exit 0\n")
+    environment = {
+        name: value.replace("exit0.sh", f"{body.work}/exit0.sh") for name, value in HOSTILE_SHELLS[hostile].items()
+    }
+    for code, program in enumerate(("/bin/true", "/bin/false")):
+        body.prepare(program)
+        body.run("same", **environment)
+        assert (body.record().exit_code, body.record().failure, body.record().received) == (code, None, None)
+
+
+def test_J4_scripts_may_do_what_shell_scripts_do(body: Body) -> None:
+    def script(name: str, text: str) -> Path:
+        (body.work / name).write_text(text)
+        return body.work / name
+
+    strict = script("strict", "set -eu\nIFS=x\nexport GIVEN=yes\n")
+    loop = script("loop", "( while [ ! -e over ]; do sleep 0.05; done; touch gone ) >/dev/null 2>&1 &\n")
+    functions = script("functions", "printf() { :; }\nexec() { :; }\ntype() { :; }\nmodule\n")
+    body.prepare("/bin/sh", "-c", '[ "$GIVEN" = yes ] && exit 3', pre_launch=strict, post_launch=loop)
+    body.run("same")
+    assert (body.record().exit_code, body.record().failure) == (3, None)
+    body.prepare("/bin/sh", "-c", 'exit "$CODE"', pre_launch=functions)
+    body.run("same", **{"BASH_FUNC_module%%": "() { export CODE=4; }"})
+    assert (body.record().exit_code, body.record().failure) == (4, None)
+    (body.work / "over").touch()
+    body.wait_for((body.work / "gone").exists)
+
+
+def test_a_signal_before_the_launch_prevents_it(body: Body) -> None:
+    (body.work / "bin").mkdir()
+    cp = body.work / "bin" / "cp"
+    cp.write_text('#!/bin/sh\nkill -TERM $(ps -o ppid= $PPID)\nexec /bin/cp "$@"\n')
+    cp.chmod(0o755)
+    (body.work / "in").touch()
+    body.prepare("/bin/sh", "-c", "touch ran", stage_in={StageIn(str(body.work / "in"), "here")})
+    assert body.run(PATH=f"{body.work}/bin:{os.environ['PATH']}").returncode != 0
+    assert not (body.work / "ran").exists()
+    assert body.record().received == 15
+    assert "before the launch" in str(body.record().failure)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from psij_like._engine.job_files import Record
 from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
 
-_WALLTIME_MARGIN = 5.0  # seconds; schedulers and nodes do not read the same clock
+_WALLTIME_MARGIN = 30.0  # seconds; a scheduler's clock for a job starts earlier than the job's own
 _SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM", 24: "SIGXCPU"}
 
 
