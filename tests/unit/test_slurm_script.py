@@ -27,7 +27,7 @@ PREFIX = "#SBATCH --"
 
 @pytest.fixture
 def render(tmp_path: Path) -> Callable[..., str]:
-    executor = SlurmJobExecutor(config=SlurmExecutorConfig(work_directory=tmp_path / "work"))
+    executor = SlurmJobExecutor(config=SlurmExecutorConfig(work_directory=tmp_path / "memory"))
 
     def script(executable: str = "/bin/date", **fields: Any) -> str:
         return executor.script(Job(JobSpec(executable=executable, **fields)))
@@ -63,7 +63,7 @@ def test_the_plainest_job(render: Callable[..., str], tmp_path: Path) -> None:
     found = directives(render())
     output = found.pop("output")
     assert output is not None
-    assert output.startswith(f"{tmp_path}/work/slurm/jobs/")
+    assert output.startswith(f"{tmp_path}/memory/slurm/jobs/")
     assert found == {
         "job-name": "/bin/date",
         "nodes": "1",
