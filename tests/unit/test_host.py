@@ -257,9 +257,7 @@ def test_directories(tmp_path: Path) -> None:
     (tmp_path / "a" / "link").symlink_to(tmp_path)
     HOST.remove(tmp_path / "a" / "link")
     assert tmp_path.is_dir()
-    HOST.rename(tmp_path / "a", tmp_path / "z")
-    assert HOST.names(tmp_path) == ["z"]
-    HOST.remove(tmp_path / "z")
+    HOST.remove(tmp_path / "a")
     assert HOST.names(tmp_path) == []
 
 

@@ -188,11 +188,8 @@ def test_the_intent_is_whole_and_no_job_is_made_twice(store: Store) -> None:
     assert json.loads(files.path("job.json").read_text()) == {"x": [1, "ü"]}
 
 
-def test_cancel_and_remove(store: Store) -> None:
+def test_remove(store: Store) -> None:
     files = store.create("a", {})
-    assert not files.cancel_asked()
-    files.host.write(files.path("cancel"), "")
-    assert files.cancel_asked()
     files.remove()
     files.remove()
     assert not files.directory.exists()

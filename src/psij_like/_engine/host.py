@@ -87,9 +87,6 @@ class Host(Protocol):
     def link_target(self, path: Path) -> str | None:
         """What a symbolic link points to, None if there is no link."""
 
-    def rename(self, path: Path, target: Path) -> None:
-        """Move a file or directory into a place that is free, atomically."""
-
     def remove(self, path: Path) -> None:
         """Remove a file or a tree, if it is there."""
 
@@ -170,10 +167,6 @@ class LocalHost:
             return os.readlink(path)
         except OSError:
             return None
-
-    def rename(self, path: Path, target: Path) -> None:
-        """See `Host.rename`."""
-        path.rename(target)
 
     def remove(self, path: Path) -> None:
         """See `Host.remove`."""

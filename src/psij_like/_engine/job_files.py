@@ -94,10 +94,6 @@ class JobFiles:
         run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
         return _record(run, _events(text(f"events.{run}")), text(f"end.{run}")) if run else None
 
-    def cancel_asked(self) -> bool:
-        """Whether a client asked for the job to be cancelled."""
-        return "cancel" in self.host.names(self.directory)
-
     def gone(self) -> bool:
         """Whether the directory was forgotten."""
         return not self.host.names(self.directory)

@@ -278,10 +278,8 @@ class Tracker:
         early = self._early.pop(job.native_id, None)
         if early is not None:
             self._take(job, early, monotonic())
-        delay = self._pace.shortest if job.recall is not None else self._pace.first
+        delay = 0.0 if job.recall is not None else self._pace.first
         self._next_poll = min(self._next_poll, max(monotonic() + delay, self._asked_at + self._pace.shortest))
-        if job.recall is not None:
-            self._next_poll = min(self._next_poll, max(monotonic(), self._asked_at + self._pace.shortest))
         self._interval = self._pace.shortest
         self._look(job)
 
