@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psij_like import plugins
 from psij_like.exceptions import InvalidJobException
+from psij_like.resource_spec import Resources, resolve
 
 if TYPE_CHECKING:
-    from psij_like._engine.plan import Resources
     from psij_like.job import Job
     from psij_like.job_spec import JobSpec
 
@@ -67,8 +67,6 @@ class Launcher(ABC):
         Raises:
             InvalidJobException: the job has no specification, or one without an executable.
         """
-        from psij_like._engine.plan import plan_resources  # noqa: PLC0415 - the engine is needed only here
-
         spec = job.spec
         if spec is None or spec.executable is None:
             raise InvalidJobException(f"job {job.id} has no JobSpec.executable")
@@ -77,7 +75,7 @@ class Launcher(ABC):
             raise InvalidJobException(
                 f"JobSpec.executable: {self.name} would take {executable!r} for an option; write './{executable}'"
             )
-        return [*self.prefix(plan_resources(spec)), executable, *(spec.arguments or ())]
+        return [*self.prefix(resolve(spec.resources)), executable, *(spec.arguments or ())]
 
     def option_words(self, *, joined: bool = True) -> list[str]:
         """The further options as words of a command line; `joined` writes long ones as `--name=value`."""

@@ -1,7 +1,7 @@
 """What a job needs of the machine."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from ._checks import Field, Record, count, integer, out_of_range, truth
 from .exceptions import InvalidJobException
@@ -163,6 +163,54 @@ class ResourceSpecV1(Record, ResourceSpec):
     def computed_processes_per_node(self) -> int:
         """Number of processes on each node."""
         return self._processes_per_node or self.computed_process_count // self.computed_node_count
+
+
+class Resources(NamedTuple):
+    """What a job asks for, with every default filled in.
+
+    Attributes:
+        nodes: number of nodes.
+        processes: number of processes (ranks).
+        processes_per_node: processes on each node.
+        cores_per_process: CPU cores for each process.
+        gpus_per_process: GPUs for each process.
+        exclusive: whether the nodes are for this job alone.
+        memory: bytes for the whole job; None leaves it to the scheduler.
+    """
+
+    nodes: int = 1
+    processes: int = 1
+    processes_per_node: int = 1
+    cores_per_process: int = 1
+    gpus_per_process: int = 0
+    exclusive: bool = False
+    memory: int | None = None
+
+    @property
+    def memory_per_node(self) -> int | None:
+        """Bytes on each node, rounded up."""
+        return None if self.memory is None else -(-self.memory // self.nodes)
+
+
+def resolve(spec: ResourceSpec | None) -> Resources:
+    """What a resource description (or none) comes to, with every default filled in.
+
+    Raises:
+        InvalidJobException: it is of a version that is not known here.
+    """
+    if spec is None:
+        return Resources()
+    if not isinstance(spec, ResourceSpecV1):
+        raise InvalidJobException(f"JobSpec.resources: version {spec.version} is not known here; use ResourceSpecV1")
+    return Resources(
+        spec.computed_node_count,
+        spec.computed_process_count,
+        spec.computed_processes_per_node,
+        spec.cpu_cores_per_process or 1,
+        spec.gpu_cores_per_process or 0,
+        bool(spec.exclusive_node_use),
+        spec.memory,
+    )
 
 
 def _agree(nodes: int | None, processes: int | None, per_node: int | None) -> None:

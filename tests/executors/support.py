@@ -65,10 +65,10 @@ class Site:
         return [] if self.accounting is None else [pytest.mark.slurm]
 
 
-# What the shells around a job add to its environment, and PSI/J's own.
-_SHELLS_VARIABLES = ("PWD", "OLDPWD", "SHLVL", "_", "PSIJ_JOB_ID", "PSIJ_NODEFILE")
+# What every job has in its environment.
+_OWN_VARIABLES = ("PSIJ_JOB_ID", "PSIJ_NODEFILE")
 
-LOCAL = Site("local", "local", JobExecutorConfig, own_variables=_SHELLS_VARIABLES)
+LOCAL = Site("local", "local", JobExecutorConfig, own_variables=_OWN_VARIABLES)
 
 _SLURM: Mapping[str, Any] = {
     "executor": "slurm",
@@ -86,7 +86,7 @@ _SLURM: Mapping[str, Any] = {
     "refused": JobAttributes(queue_name="no-such-partition"),
     "launchers": ("multiple", "mpirun", "srun"),
     "own_variables": (
-        *_SHELLS_VARIABLES,
+        *_OWN_VARIABLES,
         "SLURM",
         *("ENVIRONMENT", "GPU_DEVICE_ORDINAL", "HOME", "HOSTNAME", "LANG", "LOGNAME", "MAIL", "PATH", "SHELL"),
         *("TERM", "TMPDIR", "USER", "XDG_"),

@@ -30,7 +30,7 @@ from executors.support import (
     until_released,
 )
 from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason
-from psij_like._engine.supervisor import process_tree
+from psij_like._engine.processes import process_tree
 
 around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from psij_like._engine.plan import plan_resources
 from psij_like.exceptions import InvalidJobException
 from psij_like.job import Job
 from psij_like.job_attributes import JobAttributes
 from psij_like.job_spec import JobSpec
 from psij_like.launcher import Launcher, launcher_for
-from psij_like.resource_spec import ResourceSpecV1
+from psij_like.resource_spec import ResourceSpecV1, resolve
 
 LARGE = ResourceSpecV1(node_count=2, processes_per_node=3, cpu_cores_per_process=4)
 
@@ -24,7 +23,7 @@ def command(name: str, resources: ResourceSpecV1 | None = None, **options: objec
     launcher = Launcher.get_instance(name, {key.replace("_", "-"): value for key, value in options.items()})
     words = launcher.get_launch_command(Job(spec))
     assert words[-3:] == ["/bin/x", "a b", "-n"]
-    assert words[:-3] == launcher.prefix(plan_resources(spec))
+    assert words[:-3] == launcher.prefix(resolve(spec.resources))
     return words[:-3]
 
 
@@ -78,9 +77,7 @@ def test_short_options() -> None:
 
 
 def run(count: int, script: str, *, stdin: bytes = b"", cwd: Path) -> tuple[int, list[str]]:
-    words = Launcher.get_instance("multiple").prefix(
-        plan_resources(JobSpec(executable="x", resources=ResourceSpecV1(process_count=count)))
-    )
+    words = Launcher.get_instance("multiple").prefix(resolve(ResourceSpecV1(process_count=count)))
     done = subprocess.run([*words, "/bin/sh", "-c", script], input=stdin, capture_output=True, cwd=cwd, check=False)
     assert done.stderr == b""
     return done.returncode, done.stdout.decode().split()

@@ -10,7 +10,8 @@ from pathlib import Path
 from psij_like._engine.backend import Backend, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import CommandError, CommandMissing, Host, Result
-from psij_like._engine.tracker import Tracked, Unreachable
+from psij_like._engine.tracked import Tracked
+from psij_like._engine.tracker import Unreachable
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 from psij_like._engine.evidence import Report, exit_message
 from psij_like._engine.host import Host
-from psij_like._engine.supervisor import lives
+from psij_like._engine.processes import lives
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 

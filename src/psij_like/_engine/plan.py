@@ -11,7 +11,7 @@ from psij_like._engine.quote import shell_array, shell_assignment, shell_word
 from psij_like.exceptions import InvalidJobException
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
-from psij_like.resource_spec import ResourceSpecV1
+from psij_like.resource_spec import Resources, resolve
 from psij_like.staging import URI, StageOutFlags
 
 # The shell that runs a job's body sets these itself: a value given for one of them could not arrive.
@@ -69,34 +69,6 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Resources:
-    """What a job asks for, with every default filled in.
-
-    Attributes:
-        nodes: number of nodes.
-        processes: number of processes (ranks).
-        processes_per_node: processes on each node.
-        cores_per_process: CPU cores for each process.
-        gpus_per_process: GPUs for each process.
-        exclusive: whether the nodes are for this job alone.
-        memory: bytes for the whole job; None leaves it to the scheduler.
-    """
-
-    nodes: int
-    processes: int
-    processes_per_node: int
-    cores_per_process: int
-    gpus_per_process: int
-    exclusive: bool
-    memory: int | None
-
-    @property
-    def memory_per_node(self) -> int | None:
-        """Bytes on each node, rounded up."""
-        return None if self.memory is None else -(-self.memory // self.nodes)
-
-
-@dataclass(frozen=True)
 class Plan:
     """A job, ready to be rendered.
 
@@ -146,7 +118,7 @@ def make_plan(job: Job, spec: JobSpec, launch: Launch, job_directory: Path) -> P
         spec,
         str(spec.directory) if spec.directory is not None else _here(),
         job_directory,
-        plan_resources(spec),
+        resolve(spec.resources),
         launch,
         max(1, math.ceil(attributes.duration.total_seconds())),
         os.urandom(8).hex(),
@@ -162,30 +134,6 @@ def _here() -> str:
         ) from error
 
 
-def plan_resources(spec: JobSpec) -> Resources:
-    """What a specification asks for, with every default filled in.
-
-    Raises:
-        InvalidJobException: the resources are of a version that is not known here.
-    """
-    resources = spec.resources
-    if resources is None:
-        return Resources(1, 1, 1, 1, 0, False, None)
-    if not isinstance(resources, ResourceSpecV1):
-        raise InvalidJobException(
-            f"JobSpec.resources: version {resources.version} is not known here; use ResourceSpecV1"
-        )
-    return Resources(
-        resources.computed_node_count,
-        resources.computed_process_count,
-        resources.computed_processes_per_node,
-        resources.cpu_cores_per_process or 1,
-        resources.gpu_cores_per_process or 0,
-        bool(resources.exclusive_node_use),
-        resources.memory,
-    )
-
-
 def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
     """The text of `body.sh`: every value of the user's, quoted, for `templates/body.mustache`.
 
@@ -197,6 +145,7 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
         "PSIJ_JOB_ID": plan.job_id,
         "psij_valid_token": plan.token,
         "psij_directory": plan.directory,
+        "psij_inherit": "yes" if spec.inherit_environment else "",
         "psij_stdin": str(spec.stdin_path or "/dev/null"),
         "psij_stdout": str(spec.stdout_path or "/dev/null"),
         "psij_stderr": str(spec.stderr_path or "/dev/null"),

@@ -1,14 +1,68 @@
-"""Processes of this machine: which one is which, whether it lives, and news of its end."""
+"""Processes of this machine: which one is which, whether it lives, what belongs to it, and how to end it all."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import select
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from psij_like._engine.supervisor import GRACE, process_tree, start_time
+if TYPE_CHECKING:
+    import psutil
+
+GRACE = 5.0  # seconds from SIGTERM to SIGKILL
+
+
+def process_tree(pid: int, job: str) -> list[psutil.Process]:
+    """The processes of a job: its leader's descendants, its session, and orphans that carry its PSIJ_JOB_ID."""
+    import psutil  # noqa: PLC0415 - slow to import, needed only here
+
+    found: dict[int, psutil.Process] = {}
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        found = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
+    mark = f"PSIJ_JOB_ID={job}".encode()
+    for process in psutil.process_iter():
+        if process.pid in found or process.pid == os.getpid():
+            continue
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == pid or mark in _environ(process.pid):
+                for member in [process, *process.children(recursive=True)]:
+                    found[member.pid] = member
+    return list(found.values())
+
+
+def _environ(pid: int) -> list[bytes]:
+    with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+        return file.read().split(b"\0")
+
+
+@functools.cache
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
+        return file.read().strip()
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in the kernel's clock ticks since boot, with the boot's id; '' if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            ticks = file.read().rpartition(b")")[2].split()[19].decode()
+        return f"{ticks}@{_boot_id()}"
+    except (OSError, IndexError):
+        return ""
+
+
+def lives(pid: int, start: str) -> bool:
+    """Whether the process that started then is alive. A zombie is not: its parent may never look after it."""
+    if start_time(pid) != start:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
 
 
 def end_tree(pid: int, job: str) -> None:
@@ -27,68 +81,3 @@ def _end_tree(pid: int, job: str) -> None:
     for process in stubborn:
         with contextlib.suppress(psutil.Error):
             process.kill()
-
-
-class ProcessWatcher:
-    """Tells of the end of processes that are not our children, with one thread while there are any.
-
-    Args:
-        ended: called with the key of a process that has ended, on the watcher's thread.
-    """
-
-    _POLL = 0.2  # seconds between looks, where the system has no pidfd_open (Linux before 5.3)
-
-    def __init__(self, ended: Callable[[str], None]) -> None:
-        self._ended = ended
-        self._lock = threading.Lock()
-        self._watched: dict[int, tuple[str, int, str]] = {}  # pidfd, or -pid without: key, pid, start
-        self._wake: tuple[int, int] | None = None
-
-    def watch(self, key: str, pid: int) -> None:
-        """Tell of the end of a process; soon, if it has ended already."""
-        start = start_time(pid)
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            self._ended(key)
-            return
-        except (AttributeError, OSError):
-            handle = -pid
-        with self._lock:
-            self._watched[handle] = (key, pid, start)
-            if self._wake is None:
-                self._wake = os.pipe()
-                threading.Thread(target=self._run, args=self._wake, name="psij-like processes", daemon=True).start()
-            os.write(self._wake[1], b"!")
-
-    def _run(self, reader: int, writer: int) -> None:
-        try:
-            while True:
-                with self._lock:
-                    if not self._watched:
-                        self._wake = None
-                        return
-                    handles = list(self._watched)
-                self._wait(reader, handles)
-        finally:
-            os.close(reader)
-            os.close(writer)
-
-    def _wait(self, reader: int, handles: list[int]) -> None:
-        poll = select.poll()
-        poll.register(reader, select.POLLIN)
-        for handle in handles:
-            if handle >= 0:
-                poll.register(handle, select.POLLIN)
-        limit = self._POLL * 1000 if any(handle < 0 for handle in handles) else None
-        ready = {handle for handle, _ in poll.poll(limit)}
-        if reader in ready:
-            os.read(reader, 4096)
-        for handle in handles:
-            _, pid, start = self._watched[handle]
-            if handle in ready or (handle < 0 and start_time(pid) != start):
-                with self._lock:
-                    key, _, _ = self._watched.pop(handle)
-                if handle >= 0:
-                    os.close(handle)
-                self._ended(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -55,6 +55,6 @@ def shell_assignment(name: str, value: str) -> str:
     return f"{name}={''.join(words)}"
 
 
-def expand_references(value: str, environment: dict[str, str]) -> str:
+def expand_references(value: str, environment: Mapping[str, str]) -> str:
     """What `shell_assignment` gives in a shell, without a shell."""
     return "".join(environment.get(text, "") if refers else text for text, refers in split_references(value))

@@ -38,7 +38,7 @@ class SupervisorClient:
         self._answers: dict[str, tuple[threading.Event, dict[str, Any]]] = {}
 
     def run(self, job: str, **request: object) -> tuple[int, bool]:
-        """Start a job (see `supervisor.Request`). Its process id, and whether it is running its command.
+        """Start a job (see `spawn.Request`). Its process id, and whether it is running its command.
 
         Raises:
             SupervisorLost: nobody knows whether it was started.
@@ -89,21 +89,24 @@ class SupervisorClient:
             ours, theirs = socket.socketpair()
             if not sys.executable:
                 raise OSError("sys.executable is not set, so the supervisor of local jobs can not be started")
-            subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("supervisor.py")), _umask()],
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "psij_like._engine.supervisor", _umask()],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"},
                 cwd="/",
                 start_new_session=True,
-            ).returncode = 0  # it is to outlive us: nobody waits for it
+            )
+            supervisor.returncode = 0  # it is to outlive us: nobody else waits for it
             theirs.close()
             self._socket, self._base = ours, None
-            threading.Thread(target=self._listen, args=(ours,), name="psij-like local", daemon=True).start()
+            threading.Thread(
+                target=self._listen, args=(ours, supervisor.pid), name="psij-like local", daemon=True
+            ).start()
         return self._socket
 
-    def _listen(self, connection: socket.socket) -> None:
+    def _listen(self, connection: socket.socket, supervisor: int) -> None:
         with contextlib.suppress(OSError), connection.makefile("rb") as lines:
             for line in lines:
                 message = json.loads(line)
@@ -118,6 +121,8 @@ class SupervisorClient:
         with self._lock:
             self._socket = None
             self.jobs.clear()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(supervisor, 0)
         for answered, answer in list(self._answers.values()):
             answer["lost"] = True
             answered.set()

@@ -4,7 +4,7 @@ It outlives the client that started it, so that exit codes survive; it ends when
 job has ended. The client speaks to it over a socket, one JSON object a line; `_engine.supervised` is the other end.
 
     {"do": "base", "environment": {...}}        the environment that following jobs inherit
-    {"do": "run", "job": ID, ...}               see `Request`; answered by {"job": ID, "pid": N, "failed": false}
+    {"do": "run", "job": ID, ...}               see `spawn.Request`; answered by {"job": ID, "pid": N, "failed": false}
     {"do": "kill", "job": ID}                   end the job's whole process tree
     {"job": ID, "end": {...}}                   sent when a job has ended, with the line of its journal
 
@@ -15,14 +15,13 @@ What happens to jobs is in a journal, a file that only this process appends to, 
 
 Other clients ask for a job to be ended by a line with its id in `<journal>.cancel`, and SIGUSR1.
 
-It runs as a program of its own: standard library only, but for psutil when a process tree has to be ended.
+It runs as a program of its own, which imports little: psutil only when a process tree has to be ended.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import heapq
 import json
 import os
@@ -32,50 +31,13 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import psutil
+from psij_like._engine.journal_writer import JournalWriter
+from psij_like._engine.processes import GRACE, process_tree, start_time
+from psij_like._engine.spawn import Request, spawn
 
-GRACE = 5.0  # seconds from SIGTERM to SIGKILL
-_RETRY = 1.0  # seconds until a journal that could not be written is tried again
 _GIVE_UP = 600.0  # seconds after which a supervisor with nothing else to do no longer tries
 _PR_SET_CHILD_SUBREAPER = 36
-_STANDARD_FILES = 3
-
-# What stands in for an executable that cannot be started: a real process, which fails as a shell's would.
-_STAND_IN = ("/bin/sh", "-c", 'printf "%s\\n" "psij: $1" >&2; exit "$2"', "psij")
-
-
-@dataclass
-class Request:
-    """What the supervisor is to start.
-
-    Attributes:
-        job: the job's id.
-        journal: the file that tells of the job's start and end.
-        directory: the job's own directory, if it has one.
-        intent: what the client wants to be remembered of the job.
-        argv: the command.
-        environment: variables that are set, on top of the inherited ones.
-        inherit: whether the base environment is inherited.
-        cwd: the working directory.
-        files: paths for standard input, output and error.
-        walltime: seconds until the job is ended.
-        look_up: whether `argv[0]` is looked up as the job's executable (else it is the shell that runs a body).
-    """
-
-    job: str
-    journal: str
-    directory: str | None
-    intent: dict[str, Any]
-    argv: list[str]
-    environment: list[list[Any]]
-    inherit: bool
-    cwd: str
-    files: list[str]
-    walltime: float
-    look_up: bool
 
 
 @dataclass
@@ -86,13 +48,6 @@ class _Running:
     pid: int
     failure: str | None = None  # why a stand-in runs in its place
     imposed: str | None = None  # why we end it: "timeout" or "cancelled"
-    kill_at: float | None = None
-
-
-class _LaunchError(Exception):
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class Supervisor:
@@ -107,13 +62,10 @@ class Supervisor:
         self._base: dict[str, str] = {}
         self._jobs: dict[str, _Running] = {}
         self._by_pid: dict[int, _Running] = {}
-        self._journals: dict[str, int] = {}
-        self._unwritten: dict[str, bytearray] = {}
-        self._retry_at = 0.0
+        self._journal = JournalWriter()
         self._idle_since = time.monotonic()
         self._identity = [os.getpid(), start_time(os.getpid())]
         self._timers: list[tuple[float, str, str]] = []
-        self._null = os.open(os.devnull, os.O_RDWR)
 
     def run(self) -> None:
         """Serve the client until it has gone and no job is left."""
@@ -137,14 +89,13 @@ class Supervisor:
                     self._receive()
             self._reap()
             self._run_timers()
-            if self._unwritten and time.monotonic() >= self._retry_at:
-                self._write_unwritten()
+            self._journal.retry()
 
     def _hopes(self) -> bool:
         """Whether the ends of jobs are still to be written down, and not for too long already."""
-        if self._jobs or self._connection is not None or not self._unwritten:
+        if self._jobs or self._connection is not None or self._journal.retry_at is None:
             self._idle_since = time.monotonic()
-        return bool(self._unwritten) and time.monotonic() - self._idle_since < _GIVE_UP
+        return self._journal.retry_at is not None and time.monotonic() - self._idle_since < _GIVE_UP
 
     def _watch(self) -> None:
         """Watch the connection: for requests, and for room when something could not be sent yet."""
@@ -195,23 +146,16 @@ class Supervisor:
     # ---- start
 
     def _start(self, request: Request) -> None:
-        environment = self._environment(request)
+        environment = {**(self._base if request.inherit else {}), **request.environment}
         try:
-            self._journal(request.journal)  # where nothing could be written down nothing is started
-        except OSError as error:
-            self._send({"job": request.job, "refused": f"{request.journal}: {error.strerror}"})
-            return
-        try:
-            pid, failure = self._spawn(request, environment), None
-        except _LaunchError as error:
-            argv = [*_STAND_IN, str(error), str(error.exit_code)]
-            pid, failure = self._stand_in(request, argv, environment), str(error)
+            self._journal.open(request.journal)  # where nothing could be written down nothing is started
+            pid, failure = spawn(request, environment)
         except Exception as error:
             self._send({"job": request.job, "refused": f"{type(error).__name__}: {error}"})
             return
         running = _Running(request.job, request.journal, request.directory, pid, failure)
         self._jobs[request.job] = self._by_pid[pid] = running
-        self._write_down(
+        self._journal.add(
             running.journal,
             {
                 "job": request.job,
@@ -224,71 +168,6 @@ class Supervisor:
         )
         self._push_timer(request.walltime, request.job, "timeout")
         self._send({"job": request.job, "pid": pid, "failed": failure is not None})
-
-    def _environment(self, request: Request) -> dict[str, str]:
-        environment = dict(self._base) if request.inherit else {}
-        for name, pieces in request.environment:
-            environment[name] = "".join(environment.get(text, "") if refers else text for text, refers in pieces)
-        return environment
-
-    def _spawn(self, request: Request, environment: dict[str, str]) -> int:
-        try:
-            os.chdir(request.cwd)
-        except OSError as error:
-            raise _LaunchError(
-                f"the job's directory '{request.cwd}' does not exist or can not be entered: {error.strerror}"
-            ) from error
-        try:
-            path = find_executable(request.argv[0], environment) if request.look_up else request.argv[0]
-            with contextlib.ExitStack() as stack:
-                files = self._open_files(request.files, stack)
-                return self._posix_spawn(path, request.argv, environment, files)
-        except OSError as error:
-            raise _LaunchError(f"'{request.argv[0]}' can not be started: {error.strerror}", 126) from error
-        finally:
-            os.chdir("/")
-
-    def _stand_in(self, request: Request, argv: list[str], environment: dict[str, str]) -> int:
-        with contextlib.ExitStack() as stack:
-            try:
-                os.chdir(request.cwd)
-                files = self._open_files([os.devnull, os.devnull, request.files[2]], stack)
-            except (OSError, _LaunchError):
-                files = [self._null] * _STANDARD_FILES
-            finally:
-                os.chdir("/")
-            return self._posix_spawn(argv[0], argv, environment, files)
-
-    def _open_files(self, paths: list[str], stack: contextlib.ExitStack) -> list[int]:
-        files: list[int] = []
-        for number, path in enumerate(paths):
-            if path == os.devnull:
-                files.append(self._null)
-                continue
-            if number == 2 and path == paths[1]:
-                files.append(files[1])
-                continue
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
-            try:
-                descriptor = os.open(path, flags, 0o666)
-            except OSError as error:
-                verb = "written" if number else "read"
-                name = ("stdin_path", "stdout_path", "stderr_path")[number]
-                raise _LaunchError(f"{name} '{path}' can not be {verb}: {error.strerror}") from error
-            stack.callback(os.close, descriptor)
-            files.append(descriptor)
-        return files
-
-    def _posix_spawn(self, path: str, argv: list[str], environment: dict[str, str], files: list[int]) -> int:
-        return os.posix_spawn(
-            path,
-            argv,
-            environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, file, number) for number, file in enumerate(files)],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ),
-        )
 
     # ---- end
 
@@ -316,31 +195,9 @@ class Supervisor:
             "reason": running.imposed or ("launch_failed" if running.failure else "exit" if code >= 0 else "signal"),
             "failure": running.failure,
         }
-        self._write_down(running.journal, line)
+        self._journal.add(running.journal, line)
         self._jobs.pop(running.job, None)
         self._send({"job": running.job, "end": line})
-
-    def _journal(self, path: str) -> int:
-        descriptor = self._journals.get(path)
-        if descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            descriptor = self._journals[path] = os.open(path, flags, 0o600)
-        return descriptor
-
-    def _write_down(self, journal: str, line: dict[str, object]) -> None:
-        """Add a line to a journal. What can not be written now, on a full disk say, is tried again later."""
-        self._unwritten.setdefault(journal, bytearray()).extend(json.dumps(line).encode() + b"\n")
-        self._write_unwritten()
-
-    def _write_unwritten(self) -> None:
-        for journal, text in list(self._unwritten.items()):
-            try:
-                while text:
-                    del text[: os.write(self._journal(journal), text)]
-                del self._unwritten[journal]
-            except OSError:
-                self._retry_at = time.monotonic() + _RETRY
-                return
 
     def _impose(self, job: str, reason: str) -> None:
         self._reap()  # a job that has ended by itself keeps its end
@@ -361,15 +218,15 @@ class Supervisor:
         heapq.heappush(self._timers, (time.monotonic() + seconds, job, what))
 
     def _cancel_marked(self) -> None:
-        for journal in self._journals:
+        for journal in self._journal.journals:
             with contextlib.suppress(FileNotFoundError), open(f"{journal}.cancel", encoding="ascii") as marks:  # noqa: PTH123
                 for job in marks.read().split():
                     self._impose(job, "cancelled")
 
     def _timeout(self) -> float | None:
         due = [self._timers[0][0]] if self._timers else []
-        if self._unwritten:
-            due.append(self._retry_at)
+        if self._journal.retry_at is not None:
+            due.append(self._journal.retry_at)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _run_timers(self) -> None:
@@ -385,73 +242,6 @@ class Supervisor:
         for process in process_tree(running.pid, running.job):
             with contextlib.suppress(Exception):  # it has ended, or is not ours to signal
                 process.send_signal(number)
-
-
-def process_tree(pid: int, job: str) -> list[psutil.Process]:
-    """The processes of a job: its leader's descendants, its session, and orphans that carry its PSIJ_JOB_ID."""
-    import psutil  # noqa: PLC0415 - slow to import, needed only here
-
-    found: dict[int, psutil.Process] = {}
-    with contextlib.suppress(psutil.Error):
-        leader = psutil.Process(pid)
-        found = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
-    mark = f"PSIJ_JOB_ID={job}".encode()
-    for process in psutil.process_iter():
-        if process.pid in found or process.pid == os.getpid():
-            continue
-        with contextlib.suppress(psutil.Error, OSError):
-            if os.getsid(process.pid) == pid or mark in _environ(process.pid):
-                for member in [process, *process.children(recursive=True)]:
-                    found[member.pid] = member
-    return list(found.values())
-
-
-def _environ(pid: int) -> list[bytes]:
-    with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-        return file.read().split(b"\0")
-
-
-@functools.cache
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-        return file.read().strip()
-
-
-def start_time(pid: int) -> str:
-    """When a process started, in the kernel's clock ticks since boot, with the boot's id; '' if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            ticks = file.read().rpartition(b")")[2].split()[19].decode()
-        return f"{ticks}@{_boot_id()}"
-    except (OSError, IndexError):
-        return ""
-
-
-def lives(pid: int, start: str) -> bool:
-    """Whether the process that started then is alive. A zombie is not: its parent may never look after it."""
-    if start_time(pid) != start:
-        return False
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except (OSError, IndexError):
-        return False
-
-
-def find_executable(name: str, environment: dict[str, str]) -> str:
-    """The path of an executable, looked up as the job would, in its directory (the current one) and its PATH."""
-    if "/" in name:
-        if not os.path.exists(name):  # noqa: PTH110
-            raise _LaunchError(f"'{name}' was not found", 127)
-        if not os.path.isfile(name) or not os.access(name, os.X_OK):  # noqa: PTH113
-            raise _LaunchError(f"'{name}' is not an executable file", 126)
-        return name
-    search = environment.get("PATH", os.defpath)
-    for directory in search.split(os.pathsep):
-        path = f"{directory or '.'}/{name}"
-        if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113
-            return path
-    raise _LaunchError(f"'{name}' was not found (PATH: {search})", 127)
 
 
 def main() -> None:

@@ -23,9 +23,8 @@ from time import monotonic
 from typing import Protocol
 
 from psij_like._engine.doorbell import Doorbell
-from psij_like._engine.evidence import Evidence, Patience, Report, judge
-from psij_like._engine.follow import Followed
-from psij_like._engine.job_files import JobFiles
+from psij_like._engine.evidence import Patience, Report
+from psij_like._engine.tracked import Tracked
 from psij_like.job import Job
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
@@ -81,50 +80,6 @@ class Pace:
     longest: float = 30.0
     patience: Patience = field(default_factory=Patience)
     warn_after: int = 2
-
-
-class Tracked:
-    """A job that a tracker follows. All but the tracker leave its attributes alone after `add`.
-
-    Its `native_id` is the id under which the source knows it: the scheduler's, or where such ids are used again
-    (process ids) a better one.
-    """
-
-    __slots__ = (
-        "ended_at",
-        "evidence",
-        "files",
-        "followed",
-        "look_due",
-        "looks",
-        "native_id",
-        "recall",
-        "recall_end",
-        "rings",
-        "unlisted_at",
-    )
-
-    def __init__(
-        self,
-        followed: Followed,
-        native_id: str,
-        files: JobFiles | None = None,
-        walltime: float | None = None,
-        recall: Callable[[Tracked], JobStatus | None] | None = None,
-    ) -> None:
-        self.followed = followed
-        self.native_id = native_id
-        self.files = files
-        spec = followed.job.spec
-        stages_in = files is not None and spec is not None and bool(spec.stage_in)
-        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime)
-        self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
-        self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
-        self.unlisted_at: float | None = None
-        self.ended_at: float | None = None
-        self.look_due: float | None = None
-        self.looks = 0
-        self.rings = 0
 
 
 @dataclass
@@ -277,7 +232,7 @@ class Tracker:
             self._by_directory.setdefault(job.files.directory.name, []).append(job)
         early = self._early.pop(job.native_id, None)
         if early is not None:
-            self._take(job, early, monotonic())
+            job.take(early, monotonic())
         delay = 0.0 if job.recall is not None else self._pace.first
         self._next_poll = min(self._next_poll, max(monotonic() + delay, self._asked_at + self._pace.shortest))
         self._interval = self._pace.shortest
@@ -310,29 +265,18 @@ class Tracker:
                     del self._early[next(iter(self._early))]
                 continue
             for job in list(jobs):
-                self._take(job, report, now)
+                job.take(report, now)
                 self._look(job)
 
     def _look(self, job: Tracked) -> None:
         """Read the job's own files, and judge."""
-        if job.files is not None:
-            record = end = None
-            try:
-                record = job.files.record()
-                if record is None and job.recall_end is not None and job.files.gone():
-                    end = job.recall_end()  # another client has noted the job's end, and tidied up
-            except OSError as error:
-                _log.warning("the files of job %s can not be read now: %s", job.native_id, error)
-            if end is not None:
-                self._drop(job)
-                job.followed.end(end, job.evidence.record)
-                return
-            # What was seen once stays seen, though a file system may show an older view.
-            if record is not None and (job.evidence.record is None or record.run >= job.evidence.record.run):
-                job.evidence.record = record
-            seen = 0 if record is None else len(record.events) + (record.ended is not None)
-            if seen < job.rings:
-                self._look_later(job)
+        end = job.read_files()
+        if end is not None:
+            self._drop(job)
+            job.followed.end(end, job.evidence.record)
+            return
+        if job.awaits_news:
+            self._look_later(job)
         self._consider(job)
 
     def _look_later(self, job: Tracked) -> None:
@@ -343,9 +287,7 @@ class Tracker:
 
     def _consider(self, job: Tracked) -> None:
         """Judge the evidence, and do what the verdict says."""
-        if job.ended_at is not None:
-            job.evidence.ended = monotonic() - job.ended_at
-        verdict = judge(job.evidence, self._pace.patience)
+        verdict = job.verdict(self._pace.patience, monotonic())
         if verdict.status is not None and verdict.status.final:
             self._drop(job)
             job.followed.end(verdict.status, job.evidence.record)
@@ -415,7 +357,10 @@ class Tracker:
                 self._recovered()
             for job in answer.asked:
                 if job in self._jobs.get(job.native_id, ()):
-                    changed |= self._take_answer(job, answer.reports.get(job.native_id), answer.details, now)
+                    new = job.take_answer(answer.reports.get(job.native_id), now, details=answer.details)
+                    changed |= new
+                    if new or job.wants_a_look:
+                        self._look(job)
         if any(isinstance(answer.reports, Unreachable) for answer in answers):
             changed = False  # back off, whichever of the sources does not answer
         self._interval = self._pace.shortest if changed else min(self._interval * 1.5, self._pace.longest)
@@ -425,49 +370,13 @@ class Tracker:
             if self._want_details and changed:
                 self._next_poll = now
 
-    def _take_answer(self, job: Tracked, report: Report | None, details: bool, now: float) -> bool:
-        """Add a query's answer to the evidence about a job; whether it says anything new."""
-        evidence = job.evidence
-        before = evidence.report
-        if details:
-            evidence.details_asked = True
-            evidence.details_alive = report is not None and report.state is not None and not report.final
-            if report is not None and report.final:
-                self._take(job, report, now)
-        elif report is None:
-            if job.unlisted_at is None:
-                job.unlisted_at = now
-            evidence.unlisted = now - job.unlisted_at
-        else:
-            self._take(job, report, now)
-            if not report.final:
-                evidence.details_asked = False
-        changed = before != evidence.report or (evidence.unlisted is not None and not evidence.details_asked)
-        unseen = job.files is not None and evidence.record is None  # no doorbell rings for those attached elsewhere
-        over = evidence.unlisted is not None or (evidence.report is not None and evidence.report.final)
-        if changed or unseen or over:
-            self._look(job)
-        return changed
-
-    def _take(self, job: Tracked, report: Report, now: float) -> None:
-        evidence = job.evidence
-        if not report.final or evidence.report is None or not evidence.report.final or report.reason is not None:
-            evidence.report = report
-        job.unlisted_at = evidence.unlisted = None
-        if not report.final:
-            job.ended_at = evidence.ended = None
-        elif job.ended_at is None:
-            job.ended_at = now
-            evidence.ended = 0.0
-            job.looks = 0
-
     def _failed(self, answer: _Answer) -> None:
         alive = [job for job in answer.asked if job in self._jobs.get(job.native_id, ())]
         if answer.details:
             self._want_details.update(dict.fromkeys(alive))
             return
         for job in alive:
-            job.unlisted_at = None  # time in which nobody could be asked does not count
+            job.nobody_answered()
         self._failures += 1
         if self._failures == self._pace.warn_after:
             _log.warning("the scheduler can not be asked; its jobs are presumed alive: %s", answer.reports)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,12 +25,13 @@ from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.journal import Entry, Journals, end_report
 from psij_like._engine.plan import Plan, body_data, needs_shell, script_data
-from psij_like._engine.processes import ProcessWatcher, end_tree
-from psij_like._engine.quote import split_references
+from psij_like._engine.process_watcher import ProcessWatcher
+from psij_like._engine.processes import end_tree, lives, start_time
+from psij_like._engine.quote import expand_references
 from psij_like._engine.render import render
 from psij_like._engine.supervised import SupervisorClient, SupervisorLost
-from psij_like._engine.supervisor import lives, start_time
-from psij_like._engine.tracker import Pace, Tracked, Tracker
+from psij_like._engine.tracked import Tracked
+from psij_like._engine.tracker import Pace, Tracker
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
 from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
 from psij_like.job import Job
@@ -108,8 +111,7 @@ class LocalJobExecutor(TrackedJobExecutor):
         if entry.start["directory"] is not None:
             files = JobFiles(self._host, Path(entry.start["directory"]))
             tracked.files = files if self._host.names(files.directory) else None
-        _house().attached[entry.job] = lambda: self._journals.find(pid)
-        _house().watch(entry)
+        _house().attach(entry, partial(self._journals.find, pid))
         return None
 
     def _deliver_cancel(self, job: Job, native_id: str) -> None:
@@ -127,10 +129,14 @@ def _run_directly(plan: Plan) -> dict[str, object]:
     """The request for a job that is its executable."""
     spec = plan.spec
     directory = os.path.expanduser(plan.directory)  # noqa: PTH111 - a Path costs ten times as much
-    variables = {**(spec.environment or {}), "PSIJ_JOB_ID": plan.job_id}
+    variables: dict[str, str] = {}
+    known = ChainMap(variables, os.environ) if spec.inherit_environment else variables
+    for name, value in (spec.environment or {}).items():
+        variables[name] = expand_references(value, known)
+    variables["PSIJ_JOB_ID"] = plan.job_id
     return {
         "argv": plan.launch.argv,
-        "environment": [(name, split_references(value)) for name, value in variables.items()],
+        "environment": variables,
         "cwd": directory,
         "files": [
             os.path.join(directory, path) if path else os.devnull  # noqa: PTH118
@@ -147,7 +153,7 @@ def _run_body(plan: Plan, files: JobFiles, doorbell: Doorbell | None) -> dict[st
     files.host.write(files.path("submit"), render("local", script_data(plan)))
     return {
         "argv": ["/bin/bash", "-p", str(files.path("submit"))],
-        "environment": [],
+        "environment": {},
         "cwd": "/",
         "files": [os.devnull, os.devnull, str(files.path("submit.err"))],
     }
@@ -161,7 +167,7 @@ class _House:
     def __init__(self) -> None:
         self.tracker = Tracker(self, _PACE, open_doorbell("127.0.0.1"))
         self.supervisor = SupervisorClient(self._ended)
-        self.attached: dict[str, Any] = {}  # jobs of other clients, and how to find their journal's entry
+        self._attached: dict[str, Callable[[], Entry | None]] = {}  # jobs of other clients: finds their journal's entry
         self._own: dict[str, Callable[[], Entry | None]] = {}  # the same of our supervisor's jobs, if it should die
         self._watcher = ProcessWatcher(lambda _: self.tracker.look("", ask=True))
         self._foreign: dict[str, str] = {}  # attached processes that no supervisor started, and when they started
@@ -182,6 +188,11 @@ class _House:
         self._own[job] = find
         if job not in self.supervisor.jobs:  # it has ended already
             self._own.pop(job, None)
+
+    def attach(self, entry: Entry, find: Callable[[], Entry | None]) -> None:
+        """A job of another client is attached."""
+        self._attached[entry.job] = find
+        self.watch(entry)
 
     def remember_foreign(self, native_id: str) -> None:
         """A job is attached: remember which process its id means now, before the id can mean another one."""
@@ -213,26 +224,33 @@ class _House:
         return {}
 
     def _report(self, native_id: str) -> Report | None:
-        find = self.attached.get(native_id)
+        find = self._attached.get(native_id)
         if find is None and native_id in self.supervisor.jobs:
             return Report(native_id, None)
         find = find or self._own.get(native_id)
         if find is not None:
-            entry: Entry | None = find()
-            return entry.report() if entry is not None else None
+            entry = find()
+            report = entry.report() if entry is not None else None
+            if report is None or report.final:
+                self._attached.pop(native_id, None)
+            return report
         return Report(native_id, JobState.ACTIVE) if self.foreign_alive(native_id) else None
 
 
 _the_house: list[_House] = []
+_house_lock = threading.Lock()
 
 
 def _house() -> _House:
-    if not _the_house:
-        _the_house.append(_House())
-    return _the_house[0]
+    with _house_lock:
+        if not _the_house:
+            _the_house.append(_House())
+        return _the_house[0]
 
 
 def _start_afresh() -> None:
+    global _house_lock  # noqa: PLW0603 - it may have been held by a thread that a forked child lacks
+    _house_lock = threading.Lock()
     for house in _the_house:
         house.supervisor.abandon()
     _the_house.clear()

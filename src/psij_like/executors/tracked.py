@@ -14,7 +14,8 @@ from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.job_files import JobFiles, Store
 from psij_like._engine.plan import Launch, Plan, make_plan
-from psij_like._engine.tracker import Tracked, Tracker
+from psij_like._engine.tracked import Tracked
+from psij_like._engine.tracker import Tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig

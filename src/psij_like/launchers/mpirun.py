@@ -1,7 +1,7 @@
 """`mpirun`: what Open MPI, MPICH and Intel MPI have in common: `mpirun -n N`, the nodes found by themselves."""
 
-from psij_like._engine.plan import Resources
 from psij_like.launcher import Launcher
+from psij_like.resource_spec import Resources
 
 
 class MpirunLauncher(Launcher):

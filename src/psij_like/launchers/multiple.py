@@ -1,8 +1,8 @@
 """`multiple`: as many processes as the job asks for, all on the lead node, without any launcher of the site's."""
 
-from psij_like._engine.plan import Resources
 from psij_like.exceptions import InvalidJobException
 from psij_like.launcher import Launcher
+from psij_like.resource_spec import Resources
 
 # $1 is the number of processes; what follows is the command. Standard input is shared, as with any launcher.
 # The launch ends with its last process, and with the first exit code that is not 0.

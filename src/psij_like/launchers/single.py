@@ -1,8 +1,8 @@
 """`single`: one process on the lead node, whatever the resources. The default."""
 
-from psij_like._engine.plan import Resources
 from psij_like.exceptions import InvalidJobException
 from psij_like.launcher import Launcher
+from psij_like.resource_spec import Resources
 
 
 class SingleLauncher(Launcher):

@@ -1,7 +1,7 @@
 """`srun`: Slurm's own launcher (srun(1), Slurm 22.05). Processes may run on all nodes of the job."""
 
-from psij_like._engine.plan import Resources
 from psij_like.launcher import Launcher
+from psij_like.resource_spec import Resources
 
 
 class SrunLauncher(Launcher):

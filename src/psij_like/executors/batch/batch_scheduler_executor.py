@@ -15,7 +15,8 @@ from psij_like._engine.evidence import Patience
 from psij_like._engine.host import CommandMissing, CommandTimeout
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan, body_data
-from psij_like._engine.tracker import Pace, Tracked, Tracker, shared_tracker
+from psij_like._engine.tracked import Tracked
+from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
 from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
 from psij_like.job import Job

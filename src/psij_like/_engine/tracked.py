@@ -1,0 +1,130 @@
+"""One followed job: the evidence about it, as it comes in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, judge
+from psij_like._engine.follow import Followed
+from psij_like._engine.job_files import JobFiles
+from psij_like.job_status import JobStatus
+
+_log = logging.getLogger(__name__)
+
+
+class Tracked:
+    """A job that a tracker follows. All but the tracker leave its attributes alone after `Tracker.add`.
+
+    Its `native_id` is the id under which the source knows it: the scheduler's, or where such ids are used again
+    (process ids) a better one.
+    """
+
+    __slots__ = (
+        "_ended_at",
+        "_unlisted_at",
+        "evidence",
+        "files",
+        "followed",
+        "look_due",
+        "looks",
+        "native_id",
+        "recall",
+        "recall_end",
+        "rings",
+    )
+
+    def __init__(
+        self,
+        followed: Followed,
+        native_id: str,
+        files: JobFiles | None = None,
+        walltime: float | None = None,
+        recall: Callable[[Tracked], JobStatus | None] | None = None,
+    ) -> None:
+        self.followed = followed
+        self.native_id = native_id
+        self.files = files
+        spec = followed.job.spec
+        stages_in = files is not None and spec is not None and bool(spec.stage_in)
+        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime)
+        self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
+        self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
+        self._unlisted_at: float | None = None
+        self._ended_at: float | None = None
+        self.look_due: float | None = None
+        self.looks = 0
+        self.rings = 0
+
+    def read_files(self) -> JobStatus | None:
+        """Take in what the job itself wrote; its end, if another client has noted that and tidied up."""
+        if self.files is None:
+            return None
+        try:
+            record = self.files.record()
+            if record is None and self.recall_end is not None and self.files.gone():
+                return self.recall_end()
+        except OSError as error:
+            _log.warning("the files of job %s can not be read now: %s", self.native_id, error)
+            return None
+        # What was seen once stays seen, though a file system may show an older view.
+        known = self.evidence.record
+        if record is not None and (known is None or record.run >= known.run):
+            self.evidence.record = record
+        return None
+
+    @property
+    def awaits_news(self) -> bool:
+        """Whether the job rang more often than its files have news: they may be shown late."""
+        record = self.evidence.record
+        seen = 0 if record is None else len(record.events) + (record.ended is not None)
+        return self.files is not None and seen < self.rings
+
+    @property
+    def wants_a_look(self) -> bool:
+        """Whether its files may have news of which no doorbell tells."""
+        evidence = self.evidence
+        unseen = self.files is not None and evidence.record is None  # attached elsewhere, so it rings elsewhere
+        return unseen or evidence.unlisted is not None or (evidence.report is not None and evidence.report.final)
+
+    def take(self, report: Report, now: float) -> None:
+        """Take in what the source says of the job."""
+        evidence = self.evidence
+        if not report.final or evidence.report is None or not evidence.report.final or report.reason is not None:
+            evidence.report = report
+        self._unlisted_at = evidence.unlisted = None
+        if not report.final:
+            self._ended_at = evidence.ended = None
+        elif self._ended_at is None:
+            self._ended_at = now
+            evidence.ended = 0.0
+            self.looks = 0
+
+    def take_answer(self, report: Report | None, now: float, *, details: bool) -> bool:
+        """Take in the answer to a query, None if it did not name the job; whether it says anything new."""
+        evidence = self.evidence
+        before = evidence.report
+        if details:
+            evidence.details_asked = True
+            evidence.details_alive = report is not None and report.state is not None and not report.final
+            if report is not None and report.final:
+                self.take(report, now)
+        elif report is None:
+            if self._unlisted_at is None:
+                self._unlisted_at = now
+            evidence.unlisted = now - self._unlisted_at
+        else:
+            self.take(report, now)
+            if not report.final:
+                evidence.details_asked = False
+        return before != evidence.report or (evidence.unlisted is not None and not evidence.details_asked)
+
+    def nobody_answered(self) -> None:
+        """The source could not be asked: such time does not count as time in which it did not list the job."""
+        self._unlisted_at = None
+
+    def verdict(self, patience: Patience, now: float) -> Verdict:
+        """What all the evidence amounts to."""
+        if self._ended_at is not None:
+            self.evidence.ended = now - self._ended_at
+        return judge(self.evidence, patience)
