@@ -10,6 +10,7 @@ print(job.wait())
 
 from typing import TYPE_CHECKING
 
+from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import (
     InvalidJobException,
     SubmissionUnknownException,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DependencyKind",
     "InvalidJobException",
     "Job",
     "JobAttributes",

@@ -1,12 +1,16 @@
 """What the scheduler is to know about a job: time limit, queue, account, reservation, its own options."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._checks import Field, Record, brief, by_typeguard, instance, label, out_of_range, text
+from .dependencies import check_dependencies
 from .exceptions import InvalidJobException
+
+if TYPE_CHECKING:
+    from .dependencies import Predecessor
 
 _DEFAULT_DURATION = timedelta(minutes=10)
 _timedelta = instance(timedelta)
@@ -58,22 +62,27 @@ class JobAttributes(Record):
         custom_attributes: options for one executor each, copied; names look like `<executor>.<directive>`, such as
             `slurm.constraint`. Executors ignore those of others.
         project_name: another name for `account`, as an argument and as a property.
+        dependencies: jobs that have to start or end before this one may start: a dict from `DependencyKind` ("after",
+            "afterok", "afternotok", "afterany") to submitted jobs of the same executor, or native ids, one or several.
+            All of them have to be met. A job whose dependencies can never be met ends FAILED, reason
+            `dependency_failed`.
 
     An empty str means "not set" for queue, account and reservation, and reads back as None.
 
     Raises:
         InvalidJobException: the duration is not positive, a custom attribute's name is malformed, or account and
-            project_name are both given and differ.
+            project_name are both given and differ, or a dependency's kind is not known.
         TypeError: an argument has the wrong type.
     """
 
-    __slots__ = ("_account", "_custom_attributes", "_duration", "_queue_name", "_reservation_id")
+    __slots__ = ("_account", "_custom_attributes", "_dependencies", "_duration", "_queue_name", "_reservation_id")
     _defaults: ClassVar[dict[str, object]] = {
         "duration": _DEFAULT_DURATION,
         "queue_name": None,
         "account": None,
         "reservation_id": None,
         "custom_attributes": None,
+        "dependencies": None,
     }
 
     _custom_attributes: dict[str, object] | None
@@ -86,6 +95,8 @@ class JobAttributes(Record):
         reservation_id: str | None = None,
         custom_attributes: Mapping[str, object] | None = None,
         project_name: str | None = None,
+        *,
+        dependencies: "Mapping[str, Predecessor | Iterable[Predecessor]] | None" = None,
     ) -> None:
         self.duration = duration
         self.queue_name = queue_name
@@ -99,6 +110,7 @@ class JobAttributes(Record):
             self.project_name = project_name
         self.reservation_id = reservation_id
         self.custom_attributes = custom_attributes
+        self.dependencies = dependencies
 
     duration = Field[timedelta, timedelta | None](_duration, "How long the job may run.", _DEFAULT_DURATION)
     queue_name = Field[str | None, str | None](label, "The queue or partition, or None.")
@@ -107,6 +119,10 @@ class JobAttributes(Record):
     custom_attributes = Field[dict[str, object] | None, Mapping[str, object] | None](
         _custom, "Options for one executor each, by `<executor>.<directive>`, or None."
     )
+
+    dependencies = Field[
+        "dict[str, tuple[Predecessor, ...]] | None", "Mapping[str, Predecessor | Iterable[Predecessor]] | None"
+    ](check_dependencies, "Jobs that have to start or end before, by `DependencyKind`, or None.")
 
     @property
     def project_name(self) -> str | None:

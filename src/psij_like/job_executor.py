@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from psij_like import plugins
 from psij_like._checks import wrong_type
+from psij_like.exceptions import SubmitException
 from psij_like.job import Job, StatusListener, checked_listener
 
 if TYPE_CHECKING:
@@ -142,6 +143,22 @@ class JobExecutor(ABC):
         Raises:
             SubmitException: the job was never submitted here, or the request could not be delivered.
         """
+
+    def hold(self, job: Job) -> None:
+        """Keep a waiting job from starting, until `release`. It is QUEUED with reason `held` then.
+
+        Raises:
+            SubmitException: the job was never submitted, the backend can not hold jobs, or did not take the request.
+        """
+        raise SubmitException(f"{self.name} can not hold jobs")
+
+    def release(self, job: Job) -> None:
+        """Let a held job start.
+
+        Raises:
+            SubmitException: the job was never submitted, the backend can not hold jobs, or did not take the request.
+        """
+        raise SubmitException(f"{self.name} can not release jobs")
 
     @abstractmethod
     def list(self) -> list[str]:

@@ -43,6 +43,8 @@ class Reason(str, Enum):
     """It never started."""
     STAGING_FAILED = "staging_failed"
     """A file could not be brought to the job, or its results could not be brought away."""
+    DEPENDENCY_FAILED = "dependency_failed"
+    """It waited for a job whose end rules out that it may ever start (see `JobAttributes.dependencies`)."""
     HELD = "held"
     """It waits until somebody releases it (a QUEUED job)."""
     LOST = "lost"

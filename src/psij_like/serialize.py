@@ -1,8 +1,8 @@
 """Job specifications as text.
 
 A JSON object with a member for each field that is set. Paths and URIs are strings; `duration` is a number
-of seconds; `resources` has its version as `__version`; `stage_in`, `stage_out` and `cleanup` are
-lists; modes and flags are names. What psij-python writes is read too.
+of seconds; `dependencies` have native ids; `resources` has its version as `__version`; `stage_in`, `stage_out` and
+`cleanup` are lists; modes and flags are names. What psij-python writes is read too.
 """
 
 import json
@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from ._checks import brief
 from .exceptions import InvalidJobException
@@ -20,6 +20,9 @@ from .job_attributes import JobAttributes
 from .job_spec import JobSpec
 from .resource_spec import ResourceSpec, ResourceSpecV1
 from .staging import StageIn, StageOut, StageOutFlags, StagingMode
+
+if TYPE_CHECKING:
+    from .job import Job
 
 Transfer = TypeVar("Transfer", StageIn, StageOut)
 
@@ -134,7 +137,18 @@ def _write_attributes(attributes: JobAttributes) -> dict[str, Any]:
     if "duration" in data:
         data["duration"] = _write_duration(data["duration"])
     _refuse_lossy("attributes.custom_attributes", data.get("custom_attributes"))
+    if "dependencies" in data:
+        data["dependencies"] = {kind: [_native_id(job) for job in jobs] for kind, jobs in data["dependencies"].items()}
     return data
+
+
+def _native_id(job: "Job | str") -> str:
+    native_id = job if isinstance(job, str) else job.native_id
+    if native_id is None:
+        raise InvalidJobException(
+            f"attributes.dependencies: {brief(job)} cannot be written, it has no native id before it is submitted"
+        )
+    return native_id
 
 
 def _write_duration(duration: timedelta) -> int | float | str:

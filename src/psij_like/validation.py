@@ -114,6 +114,10 @@ def _check_attributes(attributes: JobAttributes) -> None:
         text: str | None = getattr(attributes, field)
         if text is not None:
             _check_directive(f"attributes.{field}", text)
+    for kind, jobs in (attributes.dependencies or {}).items():
+        for job in jobs:
+            if isinstance(job, str):
+                _check_directive(f"attributes.dependencies[{kind!r}]", job)
     for name, value in (attributes.custom_attributes or {}).items():
         _check_custom(f"attributes.custom_attributes[{brief(check_custom_name(name))}]", value)
 

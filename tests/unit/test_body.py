@@ -64,7 +64,8 @@ class Body:
     def run(self, native_id: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(native_id, **environment)
         stdout, stderr = process.communicate(timeout=30)
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+        said = stderr + (self.files.host.read(self.files.path("submit.log")) or "")
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, said)
 
     def record(self) -> Record:
         record = self.files.record()

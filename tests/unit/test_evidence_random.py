@@ -48,12 +48,16 @@ class SeenFiles(LocalHost):
 
 
 class Source:
+    limit_signals: frozenset[int] = frozenset()
+
     def __init__(self, trusted: bool) -> None:
         self.trusted = trusted
 
     def poll(self, jobs: Any) -> Any: ...
 
     def details(self, jobs: Any) -> Any: ...
+
+    def withdraw(self, jobs: Any) -> None: ...
 
 
 class Fired:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from psij_like._engine.backend import Refused
+from psij_like._engine.backend import Refused, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like.executors.batch.slurm import Slurm
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
-SLURM = Slurm(1000)
+SLURM = Slurm(User(1000, "user1"))
 Parse = Callable[[str], Mapping[str, Report]]
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from psij_like._engine.backend import Refused, Unavailable
+from psij_like._engine.backend import Refused, Unavailable, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like.executors.batch.slurm import Slurm
@@ -17,7 +17,7 @@ from recorded import names, recorded
 
 VERSIONS = ("slurm-22.05", "slurm-24.11", "slurm-26.05")
 OLD = "slurm-22.05"  # the one with accounting
-SLURM = Slurm(1000)
+SLURM = Slurm(User(1000, "user1"))
 STATES = {
     "PENDING": JobState.QUEUED,
     "RUNNING": JobState.ACTIVE,
@@ -149,7 +149,7 @@ def test_elements_that_are_not_listed_singly_are_no_news(version: str) -> None:
         ("pending-resources", JobState.QUEUED, None),
         ("pending-begin", JobState.QUEUED, None),
         ("pending-dependency", JobState.QUEUED, None),
-        ("dependency-never-satisfied", JobState.QUEUED, None),
+        ("dependency-never-satisfied", JobState.QUEUED, Reason.DEPENDENCY_FAILED),
         ("running", JobState.ACTIVE, None),
         ("suspended", JobState.ACTIVE, None),
         ("end-ok", JobState.COMPLETED, None),
@@ -271,7 +271,7 @@ def test_squeue_as_the_source_of_details(version: str) -> None:
 
 
 def test_who_cancelled() -> None:
-    slurm = Slurm(1000)
+    slurm = Slurm(User(1000, "user1"))
     lines = [
         "1|CANCELLED by 1000|0:0|9|1000",
         "2|CANCELLED by 1000|0:0|9|0",  # not wholly in the database yet

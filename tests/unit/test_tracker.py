@@ -41,11 +41,13 @@ class FakeSource:
     """Answers what it is told to; `answer` and `detail` may be set at any time."""
 
     trusted = True
+    limit_signals: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
         self.polls: list[list[str]] = []
         self.times: list[float] = []
         self.detailed: list[list[str]] = []
+        self.withdrawn: list[list[str]] = []
         self.answer: Callable[[list[str]], Mapping[str, Report]] = lambda ids: {
             native_id: report(native_id, JobState.ACTIVE) for native_id in ids
         }
@@ -61,6 +63,9 @@ class FakeSource:
         ids = [job.native_id for job in jobs]
         self.detailed.append(ids)
         return self.detail(ids)
+
+    def withdraw(self, jobs: Sequence[Tracked]) -> None:
+        self.withdrawn.append([job.native_id for job in jobs])
 
 
 def unreachable(ids: list[str]) -> Mapping[str, Report]:

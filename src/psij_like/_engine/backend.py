@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
-from psij_like._engine.plan import Plan
+from psij_like._engine.plan import Plan, script_data
+from psij_like._engine.render import render
+from psij_like.dependencies import DependencyKind
+from psij_like.exceptions import InvalidJobException
 
 
 @dataclass(frozen=True)
@@ -54,61 +58,118 @@ class Refused(Exception):  # noqa: N818 - reads as what happened
         self.transient = transient
 
 
+class User(NamedTuple):
+    """Whose jobs they are: the numeric id, and the name the schedulers know."""
+
+    id: int
+    name: str
+
+
 class Backend(ABC):
-    """One batch scheduler.
+    """One batch scheduler: what is declared here, and the few methods that can not be declared.
 
     A backend runs no process, opens no file, reads no clock and starts no thread: it builds argument lists and
     directives, and reads what finished commands printed. Its parsers are total: an odd line costs that line.
 
     Args:
-        user_id: the numeric id of the user whose jobs it is about.
+        user: whose jobs it is about.
     """
 
+    # ---- names
+
     name: ClassVar[str]
-    """The scheduler's name, which is also that of its template and the prefix of its custom attributes."""
+    """The executor's name, which is also that of its template and the prefix of its custom attributes."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Further names of the executor, and so further prefixes."""
     install_hint: ClassVar[str]
     """What to do when the scheduler's commands are missing."""
     native_ids: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9_.@+-]*"
     """What a native id looks like (a regular expression). Anything else is never asked about: one odd id can spoil
     the answer about all others."""
+
+    # ---- options
+
+    option_names: ClassVar[str] = r"[A-Za-z][A-Za-z0-9_-]*"
+    """What may follow the prefix in the name of a custom attribute (a regular expression)."""
+    own_options: ClassVar[frozenset[str]] = frozenset()
+    """Options that would make the job another kind of thing than the one that is followed."""
+    passes_environment: ClassVar[bool | None] = None
+    """Whether jobs get the environment of the submit command always, never (a shell function in it may spoil it), or
+    as the directives ask for (None). The job's body sees to the rest."""
+    dependencies: ClassVar[Mapping[DependencyKind, str]] = {}
+    """The kinds of dependencies between jobs that the scheduler has, in its own words."""
+
+    # ---- commands
+
+    own_variables: ClassVar[tuple[str, ...]] = ()
+    """How variables begin that the scheduler gives to a job and its commands must not see: a job submitted from
+    inside another one would be changed by them."""
+    cluster_variables: ClassVar[tuple[str, ...]] = ()
+    """The variables that choose the cluster, which its commands get as they were when the executor was made."""
+    submitted: ClassVar[str] = r"^([0-9]+)$"
+    """Where the native id is in what the submit command prints (a regular expression with one group)."""
+    transient: ClassVar[str] = r"(?!)"
+    """What a command says (on standard error) when it failed for now and may succeed later."""
+    cancel: ClassVar[tuple[str, ...]]
+    """The command that cancels the jobs whose ids follow."""
+    ended_already: ClassVar[str] = r"(?!)"
+    """What the cancel command says (on standard error) of a job that has ended or is not known, which is no failure."""
+    cancels_many: ClassVar[bool] = True
+    """Whether one cancel command may safely name many jobs."""
+    hold: ClassVar[tuple[str, ...]] = ()
+    """The command that keeps waiting jobs, whose ids follow, from starting; empty if there is none."""
+    release: ClassVar[tuple[str, ...]] = ()
+    """The command that lets them start again; empty if there is none."""
+
+    # ---- evidence
+
     trusted: ClassVar[bool] = False
     """Whether the scheduler's own exit codes and its "completed" are those of our script."""
     detail_sources: ClassVar[int] = 0
     """How many detail commands there are."""
-    cancels_many: ClassVar[bool] = True
-    """Whether one cancel command may safely name many jobs."""
+    explains_late: ClassVar[bool] = False
+    """Whether only the detail commands know that a job waits for what can not happen any more."""
+    limit_signals: ClassVar[frozenset[int]] = frozenset()
+    """The signals that end a job at its time limit, where the scheduler itself does not tell that cause."""
+    log: ClassVar[str | None] = None
+    """The name of the file in the job's own directory where the scheduler itself writes what happens to the job."""
 
-    def __init__(self, user_id: int) -> None:
-        self.user_id = user_id
+    def __init__(self, user: User) -> None:
+        self.user = user
 
-    def check(self, plan: Plan) -> None:
-        """Refuse what the scheduler can not express.
-
-        Raises:
-            InvalidJobException: naming the field, its value and what is allowed.
-        """
+    # ---- submission
 
     @abstractmethod
+    def directives(self, plan: Plan) -> list[str]:
+        """The directives for a job, without their prefix.
+
+        Raises:
+            InvalidJobException: the scheduler can not express something; names the field, its value and what it can.
+        """
+
+    def check(self, plan: Plan) -> None:
+        """Refuse what the scheduler can not express. InvalidJobException as for `directives`."""
+        self.directives(plan)
+
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
+        return render(self.name, {**script_data(plan), "directives": self.directives(plan)})
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """Further files for the job's directory, name to text."""
-        return {}
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """The environment for the scheduler's commands, from this process's."""
-        return dict(inherited)
-
-    def cluster(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """The variables of this process's environment that choose the cluster, beside an executor's `url`."""
         return {}
 
     @abstractmethod
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """The command that submits a script."""
 
-    @abstractmethod
+    def probe_command(self) -> Command | None:
+        """The command that tells which kind of the scheduler this is, if that matters; it is run once."""
+        return None
+
+    def learn(self, result: Result) -> None:
+        """Take in what the probe command said."""
+
     def native_id(self, result: Result) -> str:
         """The id of the submitted job.
 
@@ -116,10 +177,57 @@ class Backend(ABC):
             Refused: it was not submitted.
             ValueError: the answer can not be understood, so it may have been.
         """
+        if result.exit_code != 0:
+            raise Refused(str(result), transient=self.is_transient(result))
+        match = re.search(self.submitted, result.stdout, re.MULTILINE)
+        if match is None or not re.fullmatch(self.native_ids, match[1]):
+            raise ValueError(f"no job id in {result}")
+        return match[1]
 
-    @abstractmethod
+    def custom(self, plan: Plan) -> dict[str, object]:
+        """The plan's custom attributes for this scheduler, by the name after the dot.
+
+        Raises:
+            InvalidJobException: a name or a value can not be an option's.
+        """
+        found: dict[str, object] = {}
+        for key, value in (plan.spec.attributes.custom_attributes or {}).items():
+            owner, _, name = key.partition(".")
+            if owner != self.name and owner not in self.aliases:
+                continue
+            if not re.fullmatch(self.option_names, name):
+                raise InvalidJobException(f"custom attribute {key!r}: {self.name} has no options named like {name!r}")
+            # Long options may be abbreviated.
+            if any(own == name or (len(own) > 1 and own.startswith(name)) for own in self.own_options):
+                raise InvalidJobException(f"custom attribute {key!r}: it is not for single jobs that are followed")
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if one is not None and not isinstance(one, str | int | float):
+                    raise InvalidJobException(
+                        f"custom attribute {key!r}: {one!r} is neither a str nor a number nor a bool"
+                    )
+            found[name] = value
+        return found
+
+    # ---- commands
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The environment for the scheduler's commands, from this process's."""
+        keep = self.cluster_variables
+        return {
+            name: value for name, value in inherited.items() if name in keep or not name.startswith(self.own_variables)
+        }
+
+    def cluster(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The variables of this process's environment that choose the cluster, beside an executor's `url`."""
+        return {name: inherited[name] for name in self.cluster_variables if name in inherited}
+
+    def is_transient(self, result: Result) -> bool:
+        """Whether a command that failed may succeed later."""
+        return re.search(self.transient, result.stderr, re.IGNORECASE) is not None
+
     def cancel_command(self, native_ids: Sequence[str]) -> Command:
         """The command that cancels jobs."""
+        return Command((*self.cancel, *native_ids))
 
     def check_cancel(self, result: Result) -> None:
         """Read a cancel command's answer; a job that has ended already is no error.
@@ -127,12 +235,33 @@ class Backend(ABC):
         Raises:
             Refused: the request was not taken.
         """
+        lines = [line for line in result.stderr.splitlines() if line.strip()]
+        if result.exit_code != 0 and not (lines and all(re.search(self.ended_already, line) for line in lines)):
+            raise Refused(str(result), transient=self.is_transient(result))
+
+    def hold_command(self, native_ids: Sequence[str]) -> Command:
+        """The command that keeps waiting jobs from starting."""
+        return Command((*self._able(self.hold, "hold"), *native_ids))
+
+    def release_command(self, native_ids: Sequence[str]) -> Command:
+        """The command that lets held jobs start."""
+        return Command((*self._able(self.release, "release"), *native_ids))
+
+    def _able(self, command: tuple[str, ...], what: str) -> tuple[str, ...]:
+        if not command:
+            raise Refused(f"{self.name} can not {what} jobs")
+        return command
+
+    def check_hold(self, result: Result) -> None:
+        """Read the answer of a command that holds or releases.
+
+        Raises:
+            Refused: the request was not taken.
+        """
         if result.exit_code != 0:
             raise Refused(str(result), transient=self.is_transient(result))
 
-    def is_transient(self, result: Result) -> bool:
-        """Whether a command that failed may succeed later."""
-        return False
+    # ---- news
 
     @abstractmethod
     def status_command(self, native_ids: Sequence[str]) -> Command:
@@ -157,3 +286,7 @@ class Backend(ABC):
             Unavailable: it does not work now, or not at this site.
         """
         raise Unavailable(f"{self.name} has no detail command {number}: {result}")
+
+    def log_report(self, native_id: str, text: str) -> Report | None:
+        """What the scheduler's own log of a job (see `log`) says of its end, if anything."""
+        return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Backend, Command, Refused, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import CommandError, CommandMissing, Host, Result
 from psij_like._engine.tracked import Tracked
@@ -29,12 +29,26 @@ class BatchSource:
     host: Host
     timeout: float
     cluster: Mapping[str, str]
+    _probed: bool = False
     _useless: set[int] = field(default_factory=set)  # detail commands that do not work at this site
 
     @property
     def trusted(self) -> bool:
         """Whether the scheduler's exit codes are those of the jobs."""
         return self.backend.trusted
+
+    @property
+    def limit_signals(self) -> frozenset[int]:
+        """The signals that end jobs at their time limit, of which the scheduler says no more."""
+        return self.backend.limit_signals
+
+    def probe(self) -> None:
+        """Have the backend learn which kind of its scheduler this is, if it wants to. CommandError if it can not."""
+        if not self._probed:
+            command = self.backend.probe_command()
+            if command is not None:
+                self.backend.learn(self.run(command))
+            self._probed = True
 
     def run(self, command: Command, output: tuple[Path, Path] | None = None) -> Result:
         """Run one of the backend's commands. CommandError if it gives no result."""
@@ -52,7 +66,7 @@ class BatchSource:
 
     def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.details`. A command that does not work at this site is found out once, and left out."""
-        found: dict[str, Report] = {}
+        found = self._logged(jobs)
         problem: Exception | None = None
         answered = False
         for number in range(self.backend.detail_sources):
@@ -74,6 +88,33 @@ class BatchSource:
         if problem is not None and not answered:
             raise Unreachable(str(problem)) from problem
         return found
+
+    def _logged(self, jobs: Sequence[Tracked]) -> dict[str, Report]:
+        """What the scheduler itself wrote about the ends of jobs into their directories."""
+        found = {}
+        for job in jobs:
+            if self.backend.log is not None and job.files is not None:
+                try:
+                    text = self.host.read(job.files.path(self.backend.log))
+                except OSError as error:
+                    raise Unreachable(f"the scheduler's log of job {job.native_id} can not be read: {error}") from error
+                report = self.backend.log_report(job.native_id, text) if text else None
+                if report is not None:
+                    found[job.native_id] = report
+        return found
+
+    def withdraw(self, jobs: Sequence[Tracked]) -> None:
+        """See `Source.withdraw`."""
+        try:
+            self.cancel(_ids(jobs))
+        except (CommandError, Refused) as error:
+            raise Unreachable(str(error)) from error
+
+    def cancel(self, native_ids: Sequence[str]) -> None:
+        """Have jobs cancelled: Refused or CommandError if that is not taken."""
+        groups = [native_ids] if self.backend.cancels_many else [[native_id] for native_id in native_ids]
+        for group in groups:
+            self.backend.check_cancel(self.run(self.backend.cancel_command(group)))
 
 
 def _ids(jobs: Sequence[Tracked]) -> list[str]:

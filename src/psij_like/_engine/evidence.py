@@ -20,6 +20,7 @@ from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
 
 _WALLTIME_MARGIN = 30.0  # seconds; a scheduler's clock for a job starts earlier than the job's own
+_CLOCK_MARGIN = 2.0  # seconds; clocks of two machines, and times told in whole seconds
 _SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM", 24: "SIGXCPU"}
 
 
@@ -32,7 +33,8 @@ class Report:
         state: the state it means; None if it means nothing to us, which is no news.
         native_state: the state in the scheduler's own word.
         native_reason: the reason in the scheduler's own words.
-        reason: the cause of a final state, or `Reason.HELD`; None if the scheduler names none.
+        reason: the cause of a final state, or why it waits: `Reason.HELD`, or `Reason.DEPENDENCY_FAILED` if it will
+            wait for ever; None if the scheduler names none.
         exit_code: the exit code that the scheduler counted.
         signal: the signal that it saw.
         time: since when, seconds since the epoch, by the scheduler's clock.
@@ -54,6 +56,11 @@ class Report:
         """Whether it says that the job has ended."""
         return self.state is not None and self.state.final
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether it says that the job waits for what can not happen any more."""
+        return not self.final and self.reason is Reason.DEPENDENCY_FAILED
+
 
 @dataclass
 class Evidence:
@@ -72,6 +79,9 @@ class Evidence:
         details_asked: whether the costly sources (accounting) have been asked since.
         details_alive: whether they said that the job is alive.
         trusted: whether the scheduler's exit codes are those of the job.
+        limit_signals: the signals that end a job at its time limit, where the scheduler does not tell that cause.
+        explained: whether only the costly sources know that a waiting job waits in vain, and this one may.
+        hopeless: whether the job waited in vain, so that it is withdrawn from the scheduler.
     """
 
     report: Report | None = None
@@ -86,6 +96,9 @@ class Evidence:
     details_asked: bool = False
     details_alive: bool = False
     trusted: bool = False
+    limit_signals: frozenset[int] = frozenset()
+    explained: bool = False
+    hopeless: bool = False
 
 
 class Patience(NamedTuple):
@@ -107,12 +120,14 @@ class Verdict(NamedTuple):
         status: the job's status; None if there is no news.
         ask_scheduler: whether the scheduler should be asked soon.
         ask_details: whether the costly sources should be asked.
+        withdraw: whether the job is to be cancelled, as it can never start.
         wait: seconds after which the same evidence may mean more; None if time alone changes nothing.
     """
 
     status: JobStatus | None = None
     ask_scheduler: bool = False
     ask_details: bool = False
+    withdraw: bool = False
     wait: float | None = None
 
 
@@ -131,6 +146,9 @@ def judge(evidence: Evidence, patience: Patience) -> Verdict:
         return Verdict(_by_record(evidence, record))
     if evidence.unlisted is not None:
         return _unlisted(evidence, evidence.unlisted, patience)
+    if record is None and report is not None and report.state is JobState.QUEUED:
+        ask = evidence.explained and not evidence.details_asked
+        return Verdict(_alive(evidence), ask_details=ask, withdraw=evidence.hopeless)
     return Verdict(_alive(evidence))
 
 
@@ -158,8 +176,8 @@ def _alive(evidence: Evidence) -> JobStatus | None:
     if report is None or said is None:
         return None
     facts = _native(report)
-    if report.reason is Reason.HELD:
-        facts[REASON] = str(Reason.HELD)
+    if report.reason in (Reason.HELD, Reason.DEPENDENCY_FAILED):
+        facts[REASON] = str(report.reason)
     return JobStatus(said, report.time, report.message, metadata=facts)
 
 
@@ -169,6 +187,8 @@ def _unlisted(evidence: Evidence, seconds: float, patience: Patience) -> Verdict
         return Verdict(ask_details=True)
     if evidence.details_alive:
         return Verdict(_alive(evidence), ask_details=True)
+    if _in_vain(evidence):
+        return Verdict(_status(evidence, JobState.FAILED, Reason.DEPENDENCY_FAILED, None))
     if evidence.cancel_delivered and seconds >= patience.record:
         return Verdict(
             _status(evidence, JobState.CANCELED, Reason.CANCELLED, "cancelled; it is gone from the scheduler")
@@ -189,9 +209,13 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
     """The scheduler says that the job is over."""
     record = evidence.record if evidence.record is not None and evidence.record.ended is not None else None
     if report.state is JobState.CANCELED:
+        if _in_vain(evidence):
+            return Verdict(_status(evidence, JobState.FAILED, Reason.DEPENDENCY_FAILED, report.message))
         if report.reason is None and not evidence.cancel_delivered and not evidence.details_asked:
             return Verdict(ask_details=True)  # accounting knows by whom
         return Verdict(_status(evidence, JobState.CANCELED, report.reason or Reason.CANCELLED, report.message))
+    if report.state is JobState.FAILED and _overran(evidence, report) and not evidence.cancel_delivered:
+        return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     if report.reason not in (None, Reason.EXIT, Reason.SIGNAL):
         return Verdict(_status(evidence, JobState.FAILED, report.reason, report.message))
     if evidence.cancel_delivered and report.state is JobState.FAILED and (record is None or not record.clean):
@@ -199,6 +223,21 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
     if record is not None and _agree(record, report, evidence.trusted):
         return Verdict(_by_record(evidence, record))
     return _ended_without_record(evidence, report, patience)
+
+
+def _in_vain(evidence: Evidence) -> bool:
+    """Whether the job ended because it was withdrawn as one that can never start."""
+    return evidence.hopeless and evidence.record is None and not evidence.cancel_asked
+
+
+def _overran(evidence: Evidence, report: Report) -> bool:
+    """Whether one of the signals that mean the time limit ended the job, and that limit was reached."""
+    record = evidence.record
+    signals = {report.signal, record.received if record is not None else None}
+    if record is None or not record.events or evidence.walltime is None or not signals & evidence.limit_signals:
+        return False
+    end = record.ended or report.time
+    return end is not None and end - record.events[0][1] >= evidence.walltime - _CLOCK_MARGIN
 
 
 def _agree(record: Record, report: Report, trusted: bool) -> bool:
@@ -309,6 +348,7 @@ _SENTENCES = {
     Reason.CANCELLED: "the job was cancelled",
     Reason.CANCELLED_BY_ADMIN: "the job was cancelled by an administrator",
     Reason.LAUNCH_FAILED: "the job could not be started",
+    Reason.DEPENDENCY_FAILED: "the job waited for another one whose end rules out that it may start",
     Reason.EXIT: "the job failed",
     Reason.SIGNAL: "the job was ended by a signal",
 }

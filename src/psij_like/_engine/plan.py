@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from psij_like._engine.quote import shell_array, shell_assignment, shell_word
+from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.resource_spec import Resources, resolve
 from psij_like.staging import URI, StageOutFlags
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # The shell that runs a job's body sets these itself: a value given for one of them could not arrive.
 _SHELL_OWNED = frozenset(
@@ -80,6 +85,7 @@ class Plan:
         resources: what it asks for.
         launch: the command that starts its processes.
         walltime: its time limit, whole seconds, rounded up.
+        dependencies: the jobs it waits for: kind and native id.
         token: tells the copies of the job that several attempts to submit it may have left apart.
     """
 
@@ -90,6 +96,7 @@ class Plan:
     resources: Resources
     launch: Launch
     walltime: int
+    dependencies: tuple[tuple[DependencyKind, str], ...]
     token: str
 
     @property
@@ -98,7 +105,31 @@ class Plan:
         return self.job.id
 
 
-def make_plan(job: Job, spec: JobSpec, launch: Launch, job_directory: Path) -> Plan:
+@dataclass(frozen=True)
+class Inheritance:
+    """What a job's body does about the environment it finds.
+
+    Attributes:
+        add: the submitter's variables, where the scheduler does not pass them on.
+        remove: the names of the submitter's variables, where it passes them on unasked.
+    """
+
+    add: Mapping[str, str] = field(default_factory=dict)
+    remove: frozenset[str] = frozenset()
+
+
+# The system gives these to every process of the user's.
+_OF_THE_USER = frozenset(["HOME", "LOGNAME", "SHELL", "USER"])
+_PLAIN_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def make_plan(
+    job: Job,
+    spec: JobSpec,
+    launch: Launch,
+    job_directory: Path,
+    dependencies: Iterable[tuple[DependencyKind, str]] = (),
+) -> Plan:
     """Resolve everything that a specification leaves open.
 
     Relative stage-in sources and a missing `directory` mean the directory that the submitter is in.
@@ -121,6 +152,7 @@ def make_plan(job: Job, spec: JobSpec, launch: Launch, job_directory: Path) -> P
         resolve(spec.resources),
         launch,
         max(1, math.ceil(attributes.duration.total_seconds())),
+        tuple(dependencies),
         os.urandom(8).hex(),
     )
 
@@ -134,7 +166,7 @@ def _here() -> str:
         ) from error
 
 
-def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
+def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheritance | None = None) -> str:
     """The text of `body.sh`: every value of the user's, quoted, for `templates/body.mustache`.
 
     `bell` is the address, port and text with which the job may ring.
@@ -152,6 +184,8 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
         "psij_pre_launch": _script(spec.pre_launch, here),
         "psij_post_launch": _script(spec.post_launch, here),
         "psij_process_count": str(plan.resources.processes),
+        "psij_per_node": str(plan.resources.processes_per_node),
+        "psij_cores": str(plan.resources.cores_per_process),
         "psij_check": str(spec.executable) if plan.launch.lead_node_only else "",
         "psij_cleanup_flags": _flags(spec.cleanup_flags),
         "psij_bell_host": bell[0] if bell else "",
@@ -175,11 +209,25 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None) -> str:
         f"psij_stage_out={shell_array(stage_out)}",
         f"psij_cleanup={shell_array(sorted(map(_plain, spec.cleanup or ())))}",
         "psij_environment() {",
+        *_inherited(inheritance or Inheritance()),
         *(f"export {shell_assignment(name, value)}" for name, value in (spec.environment or {}).items()),
         ":",
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _inherited(inheritance: Inheritance) -> Iterator[str]:
+    """The lines that make the environment what the specification says. Exported shell functions are left out."""
+    names = sorted(inheritance.remove - _OF_THE_USER - _SHELL_OWNED)
+    removed = [name for name in names if _VARIABLE.fullmatch(name)]
+    if removed:
+        yield f"unset -v {' '.join(removed)}"
+    if "PATH" in removed:
+        yield f"export PATH={_PLAIN_PATH}"
+    for name, value in inheritance.add.items():
+        if _VARIABLE.fullmatch(name) and name not in _SHELL_OWNED and not name.startswith("psij_"):
+            yield f"export {name}={shell_word(value)}"
 
 
 def script_data(plan: Plan) -> dict[str, object]:

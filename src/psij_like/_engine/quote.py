@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 
+from psij_like.exceptions import InvalidJobException
+
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -28,6 +30,24 @@ def directive_value(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quoted_word(text: str) -> str:
+    """A word on a directive line of a scheduler that reads quotes, but no escapes.
+
+    Raises:
+        InvalidJobException: there is no way to write it.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    if not text.isprintable() or any(mark in text for mark in "\"'\\$`"):
+        raise InvalidJobException(f"{text!r} can not be written in a batch script; it must not hold \" ' \\ $ or `")
+    return f'"{text}"'
+
+
+def plain_name(text: str, allowed: str, limit: int) -> str:
+    """A job's name as a scheduler takes it: what is not `allowed` (a set for a regular expression) becomes `_`."""
+    return re.sub(f"[^{allowed}]", "_", text)[:limit]
 
 
 def split_references(value: str) -> list[tuple[str, bool]]:

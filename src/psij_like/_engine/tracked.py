@@ -40,6 +40,7 @@ class Tracked:
         native_id: str,
         files: JobFiles | None = None,
         walltime: float | None = None,
+        explained: bool = False,
         recall: Callable[[Tracked], JobStatus | None] | None = None,
     ) -> None:
         self.followed = followed
@@ -47,7 +48,7 @@ class Tracked:
         self.files = files
         spec = followed.job.spec
         stages_in = files is not None and spec is not None and bool(spec.stage_in)
-        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime)
+        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime, explained=explained)
         self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
         self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
         self._unlisted_at: float | None = None
@@ -90,6 +91,7 @@ class Tracked:
     def take(self, report: Report, now: float) -> None:
         """Take in what the source says of the job."""
         evidence = self.evidence
+        evidence.hopeless |= report.hopeless
         if not report.final or evidence.report is None or not evidence.report.final or report.reason is not None:
             evidence.report = report
         self._unlisted_at = evidence.unlisted = None
@@ -107,7 +109,7 @@ class Tracked:
         if details:
             evidence.details_asked = True
             evidence.details_alive = report is not None and report.state is not None and not report.final
-            if report is not None and report.final:
+            if report is not None and (report.final or report.hopeless):
                 self.take(report, now)
         elif report is None:
             if self._unlisted_at is None:

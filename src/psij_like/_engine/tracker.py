@@ -48,6 +48,10 @@ class Source(Protocol):
     def trusted(self) -> bool:
         """Whether the exit codes in its reports are those of the jobs."""
 
+    @property
+    def limit_signals(self) -> frozenset[int]:
+        """See `Backend.limit_signals`."""
+
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """Ask about all the jobs at once; those it does not know are missing in the answer.
 
@@ -60,6 +64,13 @@ class Source(Protocol):
 
         Raises:
             Unreachable: nothing can be said now.
+        """
+
+    def withdraw(self, jobs: Sequence[Tracked]) -> None:
+        """Cancel jobs that can never start.
+
+        Raises:
+            Unreachable: the request was not taken; it is made again.
         """
 
 
@@ -110,6 +121,7 @@ class Tracker:
         self._looks: list[tuple[float, int, Tracked]] = []
         self._numbers = itertools.count()
         self._want_details: dict[Tracked, None] = {}
+        self._to_withdraw: dict[Tracked, None] = {}
         self._asking = False
         self._asked_at = float("-inf")
         self._interval = pace.shortest
@@ -216,6 +228,7 @@ class Tracker:
 
     def _add(self, job: Tracked) -> None:
         job.evidence.trusted = self._source.trusted
+        job.evidence.limit_signals = self._source.limit_signals
         if job.recall is not None:
             try:
                 end = job.recall(job)
@@ -299,6 +312,9 @@ class Tracker:
         if verdict.ask_details:
             self._want_details[job] = None
             self._hurry(again=False)
+        if verdict.withdraw:
+            self._to_withdraw[job] = None
+            self._hurry(again=False)
         if verdict.wait is not None:
             if job.looks >= len(_LOOK_AGAIN):
                 job.looks = len(_LOOK_AGAIN) // 2
@@ -310,6 +326,7 @@ class Tracker:
         if job.files is not None:
             _discard(self._by_directory, job.files.directory.name, job)
         self._want_details.pop(job, None)
+        self._to_withdraw.pop(job, None)
         job.look_due = None
         if not self._jobs:
             self._next_poll = float("inf")
@@ -328,18 +345,26 @@ class Tracker:
         if not jobs:
             self._next_poll = float("inf")
             return
-        detailed = list(self._want_details)
+        detailed, hopeless = list(self._want_details), list(self._to_withdraw)
         self._want_details.clear()
+        self._to_withdraw.clear()  # the next answer tells if they are still there
         self._asking = True
         self._asked_at = monotonic()
         try:
-            threading.Thread(target=self._query, args=(jobs, detailed), name="psij-like query", daemon=True).start()
+            threading.Thread(
+                target=self._query, args=(jobs, detailed, hopeless), name="psij-like query", daemon=True
+            ).start()
         except RuntimeError as error:  # no thread can be had now
             self._take_answers(
                 [_Answer(jobs, False, Unreachable(str(error))), _Answer(detailed, True, Unreachable(""))]
             )
 
-    def _query(self, jobs: Sequence[Tracked], detailed: Sequence[Tracked]) -> None:
+    def _query(self, jobs: Sequence[Tracked], detailed: Sequence[Tracked], hopeless: Sequence[Tracked]) -> None:
+        if hopeless:
+            try:
+                self._source.withdraw(hopeless)
+            except Unreachable as error:
+                _log.warning("jobs that can never start could not be cancelled; that is tried again: %s", error)
         answers = [_answer(self._source.poll, jobs, details=False)]
         if detailed:
             answers.append(_answer(self._source.details, detailed, details=True))

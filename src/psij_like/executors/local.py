@@ -32,7 +32,7 @@ from psij_like._engine.render import render
 from psij_like._engine.supervised import SupervisorClient, SupervisorLost
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker
-from psij_like.exceptions import SubmissionUnknownException, SubmitException
+from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
@@ -114,6 +114,10 @@ class LocalJobExecutor(TrackedJobExecutor):
         _house().attach(entry, partial(self._journals.find, pid))
         return None
 
+    def _check(self, plan: Plan) -> None:
+        if plan.dependencies:
+            raise InvalidJobException("JobAttributes.dependencies: 'local' has no queue in which a job could wait")
+
     def _deliver_cancel(self, job: Job, native_id: str) -> None:
         if _house().supervisor.kill(job.id):
             return
@@ -163,6 +167,7 @@ class _House:
     """What this process has one of: a supervisor, a watcher of other clients' processes, and a tracker."""
 
     trusted = True
+    limit_signals: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
         self.tracker = Tracker(self, _PACE, open_doorbell("127.0.0.1"))
@@ -222,6 +227,9 @@ class _House:
     def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """Nothing: there is nobody else to ask. See `Source.details`."""
         return {}
+
+    def withdraw(self, jobs: Sequence[Tracked]) -> None:
+        """Nothing: no job waits here. See `Source.withdraw`."""
 
     def _report(self, native_id: str) -> Report | None:
         find = self._attached.get(native_id)

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
+from psij_like._engine.dependencies import NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.job_files import JobFiles, Store
@@ -56,6 +57,14 @@ class TrackedJobExecutor(JobExecutor):
             SubmitException: the request could not be delivered.
         """
 
+    def _deliver_hold(self, native_id: str) -> None:
+        """Keep a waiting job from starting. SubmitException if that can not be asked for."""
+        raise SubmitException(f"{self.name} can not hold jobs: they do not wait here")
+
+    def _deliver_release(self, native_id: str) -> None:
+        """Let a held job start. SubmitException if that can not be asked for."""
+        raise SubmitException(f"{self.name} can not release jobs: they do not wait here")
+
     @abstractmethod
     def _tracker(self) -> Tracker:
         """The tracker that follows this executor's jobs."""
@@ -75,6 +84,10 @@ class TrackedJobExecutor(JobExecutor):
         begun = time.time()  # the job may be running before the backend's command returns
         try:
             tracked = self._deliver(job, self.plan(job))
+        except NeverMet as error:
+            facts = {REASON: str(Reason.DEPENDENCY_FAILED)}
+            self._followed(job).publish(JobStatus(JobState.FAILED, message=str(error), metadata=facts), None)
+            return
         except SubmissionUnknownException:
             raise  # the job may be with the backend: nobody may submit it again
         except BaseException:
@@ -87,13 +100,19 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.cancel`."""
         if job.status.final:
             return
-        native_id = job.native_id
-        if native_id is None:
-            raise SubmitException(f"job {job.id} cannot be cancelled: it was never submitted")
+        native_id = _submitted(job, "cancelled")
         tracker = self._tracker()
         tracker.cancelling(job, delivered=False)
         self._deliver_cancel(job, native_id)
         tracker.cancelling(job, delivered=True)
+
+    def hold(self, job: Job) -> None:
+        """See `JobExecutor.hold`."""
+        self._deliver_hold(_submitted(job, "held"))
+
+    def release(self, job: Job) -> None:
+        """See `JobExecutor.release`."""
+        self._deliver_release(_submitted(job, "released"))
 
     def list(self) -> builtins.list[str]:
         """See `JobExecutor.list`."""
@@ -129,7 +148,8 @@ class TrackedJobExecutor(JobExecutor):
         validate_spec(spec)
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
-        plan = make_plan(job, spec, launch, self._store.of(job.id).directory)
+        dependencies = open_dependencies(spec, self.name)
+        plan = make_plan(job, spec, launch, self._store.of(job.id).directory, dependencies)
         self._check(plan)
         return plan
 
@@ -179,6 +199,13 @@ class TrackedJobExecutor(JobExecutor):
         """Find what is remembered of an attached job: its end, or else its files, which are set."""
         tracked.files = self._store.find(tracked.native_id)
         return self._store.find_end(tracked.native_id) if tracked.files is None else None
+
+
+def _submitted(job: Job, verb: str) -> str:
+    """The job's native id. SubmitException if it has none."""
+    if job.native_id is None:
+        raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
+    return job.native_id
 
 
 @contextlib.contextmanager

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Refused
+from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import open_doorbell
 from psij_like._engine.evidence import Patience
 from psij_like._engine.host import CommandMissing, CommandTimeout
 from psij_like._engine.job_files import JobFiles
-from psij_like._engine.plan import Plan, body_data
+from psij_like._engine.plan import Inheritance, Plan, body_data
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
-from psij_like.exceptions import SubmissionUnknownException, SubmitException
+from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
@@ -129,10 +132,10 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def _make_backend(self) -> Backend:
         if self._BACKEND_ is not None:
-            return self._BACKEND_(os.getuid())
+            return self._BACKEND_(_user())
         from psij_like.executors.batch.tutorial_backend import TutorialBackend  # noqa: PLC0415 - for plug-ins only
 
-        return TutorialBackend(self, os.getuid())
+        return TutorialBackend(self, _user())
 
     def script(self, job: Job) -> str:
         """The script that `submit` would hand to the scheduler. Nothing is sent or written.
@@ -146,6 +149,12 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         return re.fullmatch(self._backend.native_ids, native_id) is not None
 
     def _check(self, plan: Plan) -> None:
+        for kind, _ in plan.dependencies:
+            if kind not in self._backend.dependencies:
+                known = ", ".join(map(repr, map(str, self._backend.dependencies))) or "no dependencies at all"
+                raise InvalidJobException(
+                    f"JobAttributes.dependencies: {self.name} has no {str(kind)!r}; what it has: {known}"
+                )
         self._backend.check(plan)
 
     def _tracker(self) -> Tracker:
@@ -165,18 +174,21 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
     def _deliver(self, job: Job, plan: Plan) -> Tracked:
         with self._remembered(job) as files:
             job._native_id = self._send(job, plan, files)
-        return Tracked(self._followed(job), job._native_id, files, plan.walltime)
+        explained = bool(plan.dependencies) and self._backend.explains_late
+        return Tracked(self._followed(job), job._native_id, files, plan.walltime, explained=explained)
 
     def _send(self, job: Job, plan: Plan, files: JobFiles) -> str:
         """Write the script and submit it; the native id."""
         doorbell = self._tracker().doorbell
         script = files.path("submit")
-        files.host.write(files.path("body.sh"), body_data(plan, doorbell.of(job.id) if doorbell else None))
+        bell = doorbell.of(job.id) if doorbell else None
+        files.host.write(files.path("body.sh"), body_data(plan, bell, self._inheritance(plan)))
         files.host.write(script, self._backend.script(plan), 0o700)
         for name, text in self._backend.extra_files(plan).items():
             files.host.write(files.path(name), text)
         command = self._backend.submit_command(plan, script)
         try:
+            self._source.probe()
             result = self._source.run(command, output=(files.path("submit.out"), files.path("submit.err")))
         except CommandMissing as error:
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
@@ -200,23 +212,55 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         files.host.write(files.path("native_id"), native_id + "\n")
         return native_id
 
+    def _inheritance(self, plan: Plan) -> Inheritance:
+        """What the job's body has to add to the environment it finds, and what to take away."""
+        passes = self._backend.passes_environment
+        inherited = self._backend.environment(os.environ)
+        if passes is False and plan.spec.inherit_environment:
+            return Inheritance(add=inherited)
+        if passes is True and not plan.spec.inherit_environment:
+            return Inheritance(remove=frozenset(inherited))
+        return Inheritance()
+
     def _deliver_cancel(self, job: Job, native_id: str) -> None:
         own = self._store.of(job.id)
         files = own if self._host.names(own.directory) else self._store.find(native_id)
         if files is not None:
             with file_trouble(self._store.directory):
                 files.host.write(files.path("cancel"), "")  # the body stages differently for a cancelled job
+        with self._requests("cancel", native_id):
+            self._source.cancel([native_id])
+
+    def _deliver_hold(self, native_id: str) -> None:
+        with self._requests("hold", native_id):
+            self._backend.check_hold(self._source.run(self._backend.hold_command([native_id])))
+
+    def _deliver_release(self, native_id: str) -> None:
+        with self._requests("release", native_id):
+            self._backend.check_hold(self._source.run(self._backend.release_command([native_id])))
+
+    @contextlib.contextmanager
+    def _requests(self, what: str, native_id: str) -> Iterator[None]:
+        """Say why a request about a job could not be delivered. SubmitException if so."""
         try:
-            result = self._source.run(self._backend.cancel_command([native_id]))
-            self._backend.check_cancel(result)
+            yield
         except CommandMissing as error:
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
         except CommandTimeout as error:
-            raise SubmitException(f"job {native_id} may not have been cancelled: {error}", error, True) from error
+            raise SubmitException(
+                f"nobody knows if the {what} of job {native_id} was taken: {error}", error, True
+            ) from error
         except Refused as error:
             raise SubmitException(
-                f"{self.name} did not cancel job {native_id}: {error}", error, error.transient
+                f"{self.name} did not {what} job {native_id}: {error}", error, error.transient
             ) from error
+
+
+def _user() -> User:
+    try:
+        return User(os.getuid(), pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # a container's made-up user
+        return User(os.getuid(), os.environ.get("USER") or str(os.getuid()))
 
 
 def _batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:

@@ -3,7 +3,8 @@
 `queue_name` is the partition. Custom attributes `slurm.NAME` become `#SBATCH --NAME=VALUE`, or `--NAME` for "" and
 True; one that names a generated directive takes its place, and None or False leaves that directive out. Memory is
 asked for by node. The submitter's SLURM_* and SBATCH_* variables (but SLURM_CONF) do not reach sbatch, as they would
-change the new job when it is submitted from inside another one. Slurm rounds the walltime up to whole minutes.
+change the new job when it is submitted from inside another one. Slurm rounds the walltime up to whole minutes. It takes
+an id that it has forgotten for a dependency that is met.
 
 States come from one squeue for all the user's jobs; the causes that it does not tell, from sacct where the site has
 accounting, else from squeue's exit codes while Slurm remembers the job (MinJobAge).
@@ -14,14 +15,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Refused, Unavailable
+from psij_like._engine.backend import Backend, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
-from psij_like._engine.plan import Plan, script_data
+from psij_like._engine.options import clock, mebibytes, merged
+from psij_like._engine.plan import Plan
 from psij_like._engine.quote import directive_value
-from psij_like._engine.render import render
-from psij_like.exceptions import InvalidJobException
+from psij_like.dependencies import DependencyKind
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
@@ -48,15 +50,6 @@ _FINAL: dict[str, tuple[JobState, Reason | None]] = {
 }
 _HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
 _SIGNAL = re.compile(r"RaisedSignal:([0-9]{1,3})(?![0-9])")
-_TRANSIENT = re.compile(
-    r"Unable to contact slurm controller|[Ss]ocket timed out|Connection refused|Connection timed out|temporarily unable"
-    r"|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication|JobSubmitLimit",
-    re.IGNORECASE,
-)
-# sbatch options that would make the job another kind of thing than the one that is followed.
-_OWN_OPTIONS = frozenset(
-    ["array", "clusters", "cluster", "help", "parsable", "test-only", "usage", "version", "wait", "wrap"]
-)
 _EPOCH = (("SLURM_TIME_FORMAT", "%s"),)
 
 
@@ -66,77 +59,53 @@ class Slurm(Backend):
     name = "slurm"
     install_hint = "install Slurm's client commands (Debian: slurm-client), or load the module that provides them"
     native_ids = r"[1-9][0-9]{0,8}(?:[_+][0-9]{1,9})?"
+    option_names = r"[a-z][a-z0-9-]+"
+    own_options = frozenset(
+        ["array", "clusters", "cluster", "help", "parsable", "test-only", "usage", "version", "wait", "wrap"]
+    )
+    dependencies: ClassVar[Mapping[DependencyKind, str]] = {kind: str(kind) for kind in DependencyKind}
+    own_variables = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_")
+    cluster_variables = ("SLURM_CONF",)
+    submitted = r"^([0-9]+)(?:;.*)?$"
+    transient = (
+        "Unable to contact slurm controller|socket timed out|Connection refused|Connection timed out|temporarily unable"
+        "|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication|JobSubmitLimit"
+    )
+    cancel = ("scancel",)
+    hold = ("scontrol", "hold")
+    release = ("scontrol", "release")
     trusted = True
     detail_sources = 2
 
-    def check(self, plan: Plan) -> None:
-        """See `Backend.check`."""
-        self._directives(plan)
-
-    def script(self, plan: Plan) -> str:
-        """See `Backend.script`."""
-        return render("slurm", {**script_data(plan), "directives": self._directives(plan)})
-
-    def _directives(self, plan: Plan) -> list[str]:
+    def directives(self, plan: Plan) -> list[str]:
+        """See `Backend.directives`."""
         spec, attributes, resources = plan.spec, plan.spec.attributes, plan.resources
-        hours, seconds = divmod(plan.walltime, 3600)
         memory = resources.memory_per_node
-        log = str(plan.job_directory / "submit.log").replace("%", "%%")
-        options: dict[str, object] = {
+        options = {
             "job-name": (spec.name or "job")[:200],
-            "output": "/dev/null" if "\\" in log else log,
+            "output": "/dev/null",  # what the script itself says is in the job's directory
             "nodes": resources.nodes,
             "ntasks": resources.processes,
             "ntasks-per-node": resources.processes_per_node if spec.resources is not None else None,
             "cpus-per-task": resources.cores_per_process if resources.cores_per_process > 1 else None,
             "gpus-per-task": resources.gpus_per_process or None,
-            "mem": None if memory is None else f"{-(-memory // 2**20)}M",
+            "mem": None if memory is None else f"{mebibytes(memory)}M",
             "exclusive": resources.exclusive,
-            "time": f"{hours}:{seconds // 60:02}:{seconds % 60:02}",
+            "time": clock(plan.walltime),
             "partition": attributes.queue_name,
             "account": attributes.account,
             "reservation": attributes.reservation_id,
+            "dependency": ",".join(f"{kind}:{native_id}" for kind, native_id in plan.dependencies) or None,
             "export": "ALL" if spec.inherit_environment else "NONE",
-            **custom_directives(self.name, attributes.custom_attributes or {}),
         }
         return [
-            f"--{name}" if value is True or value == "" else f"--{name}={directive_value(str(value))}"
-            for name, value in options.items()
-            if value is not None and value is not False
+            f"--{name}" if value is None else f"--{name}={directive_value(value)}"
+            for name, value in merged(options, self.custom(plan))
         ]
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """See `Backend.environment`."""
-        return {
-            name: value
-            for name, value in inherited.items()
-            if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_"))
-        }
-
-    def cluster(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """See `Backend.cluster`."""
-        return {"SLURM_CONF": inherited["SLURM_CONF"]} if "SLURM_CONF" in inherited else {}
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """See `Backend.submit_command`."""
         return Command(("sbatch", "--parsable", str(script)))
-
-    def native_id(self, result: Result) -> str:
-        """See `Backend.native_id`."""
-        if result.exit_code != 0:
-            raise Refused(str(result), transient=self.is_transient(result))
-        match = re.search(r"^([0-9]+)(?:;.*)?$", result.stdout, re.MULTILINE)
-        if match is None:
-            raise ValueError(f"no job id in {result}")
-        return match[1]
-
-    def is_transient(self, result: Result) -> bool:
-        """See `Backend.is_transient`."""
-        return _TRANSIENT.search(result.stderr) is not None
-
-    def cancel_command(self, native_ids: Sequence[str]) -> Command:
-        """See `Backend.cancel_command`."""
-        return Command(("scancel", *native_ids))
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.status_command`. Asking for the user's jobs spares the controller; many ids would not."""
@@ -153,7 +122,10 @@ class Slurm(Backend):
         state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
         final = state is not None and state.final
         signal = _SIGNAL.search(reason)
-        if state is JobState.QUEUED and _HELD.search(reason):
+        if reason == "DependencyNeverSatisfied":
+            # Some sites have Slurm itself cancel such a job (kill_invalid_depend).
+            state, cause = (JobState.FAILED if final else state), Reason.DEPENDENCY_FAILED
+        elif state is JobState.QUEUED and _HELD.search(reason):
             cause = Reason.HELD
         elif native_state == "FAILED" and signal:
             cause = Reason.SIGNAL
@@ -199,7 +171,7 @@ class Slurm(Backend):
             cause = Reason.SIGNAL if signal else Reason.EXIT
         elif state is JobState.CANCELED and by:
             # sacct's own UID is 0 until the job has reached the database whole.
-            own = by == str(self.user_id) or (by == uid and uid != "0")
+            own = by == str(self.user.id) or (by == uid and uid != "0")
             cause = Reason.CANCELLED if own else Reason.CANCELLED_BY_ADMIN
         final = state is not None and state.final
         time = _time(end) if final else None
@@ -214,27 +186,6 @@ def _rows(text: str, fields: int) -> list[list[str]]:
     """The lines that have that many fields, the last of which may hold the separator; other lines tell of no job."""
     rows = (line.split("|", fields - 1) for line in text.split("\n"))
     return [row for row in rows if len(row) == fields and re.match(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?$", row[0])]
-
-
-def custom_directives(prefix: str, attributes: Mapping[str, object]) -> dict[str, object]:
-    """The custom attributes for sbatch, by option name.
-
-    Raises:
-        InvalidJobException: a name or a value can not be an option's.
-    """
-    options: dict[str, object] = {}
-    for key, value in attributes.items():
-        owner, _, name = key.partition(".")
-        if owner != prefix:
-            continue
-        if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
-            raise InvalidJobException(f"custom attribute {key!r}: expected {prefix}.NAME, where sbatch knows --NAME")
-        if any(own.startswith(name) for own in _OWN_OPTIONS):  # sbatch takes abbreviations too
-            raise InvalidJobException(f"custom attribute {key!r}: --{name} is not for single jobs that are followed")
-        if value is not None and not isinstance(value, str | int | float):
-            raise InvalidJobException(f"custom attribute {key!r}: {value!r} is neither a str nor a number nor a bool")
-        options[name] = value
-    return options
 
 
 class SlurmExecutorConfig(BatchSchedulerExecutorConfig):

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from psij_like._engine.backend import Backend, Command, Refused, Unavailable
+from psij_like._engine.backend import Backend, Command, Refused, Unavailable, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan, script_data
@@ -39,20 +39,26 @@ class TutorialBackend(Backend):
 
     Args:
         plug_in: the executor with the methods.
-        user_id: see `Backend`.
+        user: see `Backend`.
 
     Raises:
         TypeError: a method is missing.
     """
 
-    def __init__(self, plug_in: BatchSchedulerExecutor, user_id: int) -> None:
-        super().__init__(user_id)
+    def __init__(self, plug_in: BatchSchedulerExecutor, user: User) -> None:
+        super().__init__(user)
         missing = [name for name in _METHODS if not callable(getattr(plug_in, name, None))]
         if missing:
             raise TypeError(f"{type(plug_in).__name__} has neither a _BACKEND_ nor the method(s) {', '.join(missing)}")
         self._plug_in: Any = plug_in
         self.name = plug_in.name  # type: ignore[misc]  # a plug-in's name is known by its instance only
         self.install_hint = "install the scheduler's commands, or load the module that provides them"  # type: ignore[misc]
+
+    cancels_many = False
+
+    def directives(self, plan: Plan) -> list[str]:
+        """None: the plug-in writes its script as a whole."""
+        return []
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """The body, which the plug-in's script starts."""

@@ -1,0 +1,208 @@
+"""`lsf`: IBM Spectrum LSF 10.1 (by its manual pages) and volclava 2.2, an open-source LSF (observed).
+
+`account` is the LSF project. Cores are slots: a job asks for `processes * cores_per_process` of them. Custom attributes
+`lsf.X` become `#BSUB -X VALUE`; one that names a generated option takes its place, a list gives it several times. GPUs
+(`-gpu`) and memory limits with a unit exist on IBM's LSF only: elsewhere the former are refused, and the limit is a
+number of MB. LSF counts the walltime in whole minutes.
+
+States come from one bjobs for all jobs; exit codes and causes that only IBM's bjobs tells, from that, else from
+`bjobs -UF`. LSF counts a script that a signal ended as done at times, so its word alone makes no job COMPLETED.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.evidence import Report
+from psij_like._engine.host import Result
+from psij_like._engine.options import mebibytes, merged, minutes
+from psij_like._engine.plan import Plan
+from psij_like._engine.quote import plain_name, quoted_word
+from psij_like.dependencies import DependencyKind
+from psij_like.exceptions import InvalidJobException
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
+from psij_like.job_state import JobState
+from psij_like.job_status import Reason
+
+_STATES = {
+    **dict.fromkeys(("PEND", "PSUSP", "WAIT", "FWD_PEND"), JobState.QUEUED),
+    **dict.fromkeys(("RUN", "USUSP", "SSUSP", "PROV"), JobState.ACTIVE),
+    "DONE": JobState.COMPLETED,
+    "EXIT": JobState.FAILED,
+}
+# How EXIT_REASON begins (bjobs(1), 10.1): the cause of an end that was not the job's own.
+_CAUSES = (
+    ("TERM_RUNLIMIT", JobState.FAILED, Reason.TIMEOUT),
+    ("TERM_DEADLINE", JobState.FAILED, Reason.TIMEOUT),
+    ("TERM_MEMLIMIT", JobState.FAILED, Reason.OUT_OF_MEMORY),
+    ("TERM_SWAP", JobState.FAILED, Reason.OUT_OF_MEMORY),
+    ("TERM_PREEMPT", JobState.FAILED, Reason.PREEMPTED),
+    ("TERM_ZOMBIE", JobState.FAILED, Reason.NODE_FAILURE),
+    ("TERM_OWNER", JobState.CANCELED, Reason.CANCELLED),
+    ("TERM_FORCE_OWNER", JobState.CANCELED, Reason.CANCELLED),
+    ("TERM_ADMIN", JobState.CANCELED, Reason.CANCELLED_BY_ADMIN),
+    ("TERM_FORCE_ADMIN", JobState.CANCELED, Reason.CANCELLED_BY_ADMIN),
+    ("TERM_ORPHAN", JobState.FAILED, Reason.DEPENDENCY_FAILED),
+)
+_NEVER = "never satisfied|invalid or never"
+
+
+class Lsf(Backend):
+    """What is true of LSF."""
+
+    name = "lsf"
+    install_hint = "source LSF's profile.lsf, or load the module that provides bsub"
+    native_ids = r"[0-9]{1,12}(?:\[[0-9]{1,9}\])?"
+    own_options = frozenset(["I", "K", "Ip", "Is", "IS", "ISp", "ISs", "IX", "h", "V", "pack", "json", "yaml", "jsdl"])
+    passes_environment = True
+    dependencies: ClassVar[Mapping[DependencyKind, str]] = {
+        DependencyKind.AFTER: "started",
+        DependencyKind.AFTEROK: "done",
+        DependencyKind.AFTERNOTOK: "exit",
+        DependencyKind.AFTERANY: "ended",
+    }
+    own_variables = ("LSB_", "LS_")
+    cluster_variables = ("LSF_ENVDIR", "LSF_SERVERDIR", "LSF_BINDIR", "LSF_LIBDIR")
+    submitted = r"^Job <([0-9]+)> is submitted"
+    transient = "LSF is down|not responding|Please wait|try again|Cannot connect|timed? ?out|limit has been reached"
+    cancel = ("bkill",)
+    ended_already = "already finished|No matching job found|already being terminated"
+    hold = ("bstop",)
+    release = ("bresume",)
+    detail_sources = 2
+    explains_late = True
+    limit_signals = frozenset([12])  # SIGUSR2
+
+    _units = "MB"  # what follows a number of MB in a limit
+
+    def probe_command(self) -> Command | None:
+        """See `Backend.probe_command`."""
+        return Command(("lsid",))
+
+    def learn(self, result: Result) -> None:
+        """See `Backend.learn`: only IBM's LSF takes units in limits, and GPUs."""
+        self._units = "" if "volclava" in result.stdout.lower() else "MB"
+
+    def directives(self, plan: Plan) -> list[str]:
+        """See `Backend.directives`."""
+        attributes, need = plan.spec.attributes, plan.resources
+        if need.gpus_per_process and not self._units:
+            raise InvalidJobException("ResourceSpecV1.gpu_cores_per_process: volclava knows no GPUs; leave it out")
+        memory = need.memory_per_node
+        wait_for = (f"{self.dependencies[kind]}({native_id})" for kind, native_id in plan.dependencies)
+        options = {
+            "J": plain_name(plan.spec.name or "job", "A-Za-z0-9_.+-", 200),
+            "o": "/dev/null",
+            "n": need.processes * need.cores_per_process,
+            "R": [
+                f"span[ptile={need.processes_per_node * need.cores_per_process}]",
+                *([] if memory is None else [f"rusage[mem={mebibytes(memory)}{self._units}]"]),
+            ],
+            "M": None if memory is None else f"{mebibytes(memory)}{self._units}",
+            "gpu": f"num={need.gpus_per_process * need.processes_per_node}" if need.gpus_per_process else None,
+            "x": need.exclusive,
+            "W": minutes(plan.walltime),
+            "q": attributes.queue_name,
+            "P": attributes.account,
+            "U": attributes.reservation_id,
+            "w": " && ".join(wait_for) or None,
+        }
+        return [
+            f"-{name}" if value is None else f"-{name} {quoted_word(value)}"
+            for name, value in merged(options, self.custom(plan))
+        ]
+
+    def submit_command(self, plan: Plan, script: Path) -> Command:
+        """See `Backend.submit_command`. Directives are only read from standard input."""
+        return Command(("bsub",), stdin=script)
+
+    def status_command(self, native_ids: Sequence[str]) -> Command:
+        """See `Backend.status_command`."""
+        return Command(("bjobs", "-a", "-o", "jobid stat job_name", "-json"))
+
+    def reports(self, result: Result) -> Mapping[str, Report]:
+        """See `Backend.reports`. The exit code tells more of the ids that were asked for than of the answer."""
+        records = _records(result)
+        return {report.native_id: report for report in (self._report(record) for record in records)}
+
+    def _report(self, record: Mapping[str, str]) -> Report:
+        element = re.search(r"\[[0-9]+\]$", record.get("JOB_NAME", ""))
+        native_id = record["JOBID"] + (element[0] if element and "[" not in record["JOBID"] else "")
+        native_state, exit_reason = record.get("STAT", ""), record.get("EXIT_REASON", "")
+        state, code = _STATES.get(native_state), _number(record.get("EXIT_CODE"))
+        held = Reason.HELD if native_state == "PSUSP" else None
+        if re.search(_NEVER, record.get("PEND_REASON", "")):
+            return Report(native_id, state, native_state, record["PEND_REASON"], Reason.DEPENDENCY_FAILED)
+        for word, cause_state, reason in _CAUSES if native_state == "EXIT" else ():
+            if exit_reason.startswith(word):
+                return Report(native_id, cause_state, native_state, exit_reason, reason, code)
+        return Report(native_id, state, native_state, "", held, code, _signal(code))
+
+    def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
+        """See `Backend.detail_command`: fields that only IBM's bjobs has, then its long form."""
+        if number == 0:
+            fields = "jobid stat job_name exit_code exit_reason pend_reason"
+            return Command(("bjobs", "-a", "-o", fields, "-json", *native_ids))
+        return Command(("bjobs", "-a", "-UF", *native_ids))
+
+    def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
+        """See `Backend.detail_reports`."""
+        if "is not a valid field name" in result.stderr:
+            raise Unavailable(str(result), for_good=True)
+        records = _records(result) if number == 0 else _long_records(result)
+        return {report.native_id: report for report in (self._report(record) for record in records)}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch("[0-9]{1,3}", text) else None
+
+
+def _signal(code: int | None) -> int | None:
+    return code - 128 if code is not None and 128 < code <= 128 + 64 else None
+
+
+def _records(result: Result) -> Iterator[dict[str, str]]:
+    """The jobs in what `bjobs -json` printed; those of which it says that they are not found are left out."""
+    try:
+        records = json.loads(result.stdout)["RECORDS"]
+    except (ValueError, KeyError, TypeError):
+        if not result.stdout.strip() and re.search("No (unfinished |matching )?job", result.stderr):
+            return
+        raise Unavailable(str(result)) from None
+    for record in records if isinstance(records, list) else ():
+        if isinstance(record, dict) and "ERROR" not in record and isinstance(record.get("JOBID"), str):
+            yield {name: value for name, value in record.items() if isinstance(value, str)}
+
+
+def _long_records(result: Result) -> Iterator[dict[str, str]]:
+    """The jobs in what `bjobs -UF` printed, as the fields of the other form."""
+    for text in re.split(r"^(?=Job <)", result.stdout, flags=re.MULTILINE):
+        head = re.match(r"Job <([0-9]+(?:\[[0-9]+\])?)>.* Status <([A-Z_]+)>", text)
+        if head:
+            code = re.search(r": Exited with exit code ([0-9]+)\.", text)
+            why = re.search(r"Completed <exit>; (TERM_\w+)", text)
+            waits = re.search(r"PENDING REASONS:\n (.*)", text)
+            yield {
+                "JOBID": head[1],
+                "STAT": head[2],
+                "EXIT_CODE": code[1] if code else "",
+                "EXIT_REASON": why[1] if why else "",
+                "PEND_REASON": waits[1] if waits else "",
+            }
+
+
+class LsfExecutorConfig(BatchSchedulerExecutorConfig):
+    """Nothing beyond `BatchSchedulerExecutorConfig`."""
+
+
+class LsfJobExecutor(BatchSchedulerExecutor):
+    """Runs jobs on LSF; see the module."""
+
+    _NAME_ = "lsf"
+    _TAKES_URL_ = False
+    _BACKEND_ = Lsf
