@@ -9,21 +9,44 @@ from typing import Any
 import pytest
 
 from clusters.client import Cluster
-from executors.support import SITES, Ear, Site
+from executors.sites import SITES, Site
+from executors.support import Ear
 from psij_like import JobExecutor, JobExecutorConfig
 
 
 @pytest.fixture(params=[pytest.param(site, id=site.id, marks=site.marks) for site in SITES])
-def site(
-    request: pytest.FixtureRequest, shared_slurm: Callable[[bool], Cluster], monkeypatch: pytest.MonkeyPatch
-) -> Site:
+def site(request: pytest.FixtureRequest) -> Site:
     """Where the test runs, up and ready."""
     site: Site = request.param
-    if site.accounting is not None:
-        cluster = shared_slurm(site.accounting)
-        if cluster.conf:
-            monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+    request.getfixturevalue(site.place)
     return site
+
+
+@pytest.fixture
+def this_machine() -> None:
+    """Nothing has to be made ready."""
+
+
+@pytest.fixture
+def installed() -> None:
+    """Whoever named the scheduler has made it ready."""
+
+
+@pytest.fixture
+def slurm_without_accounting(shared_slurm: Callable[[bool], Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shared Slurm without accounting."""
+    _use(shared_slurm(False), monkeypatch)
+
+
+@pytest.fixture
+def slurm_with_accounting(shared_slurm: Callable[[bool], Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shared Slurm with accounting."""
+    _use(shared_slurm(True), monkeypatch)
+
+
+def _use(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    if cluster.conf:
+        monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
 
 
 @pytest.fixture

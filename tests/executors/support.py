@@ -7,110 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, JobState, JobStatus
-from psij_like.executors.batch.slurm import SlurmExecutorConfig
-
-
-@dataclass(frozen=True, repr=False)
-class Site:
-    """An executor in its surroundings, and what tests need to know of them.
-
-    Attributes:
-        id: the name in test ids.
-        executor: the executor's name.
-        config: makes the configuration, given `work_directory` and settings that replace those below.
-        settings: for `config`: quick polling, little patience.
-        silent: for `config`: nothing tells of news but what the executor asks for.
-        accounting: whether it is on the shared Slurm with or without accounting; None: it is on no Slurm.
-        pending: custom attributes with which a job stays QUEUED.
-        refused: attributes that the backend itself refuses.
-        launchers: names of the launchers that work here, `single` aside.
-        own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
-        knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
-        takes_name: whether the backend takes a job's name, account, ...
-        queries: the commands that ask for states; the first one is for all jobs at once.
-        mystery: a sed script that makes the states in their answers unknown ones.
-        shown: the command, without the native id, that shows what the backend took over, by what it shows.
-    """
-
-    id: str
-    executor: str
-    config: Callable[..., JobExecutorConfig]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    silent: Mapping[str, Any] = field(default_factory=dict)
-    accounting: bool | None = None
-    pending: Mapping[str, object] | None = None
-    refused: JobAttributes | None = None
-    launchers: Sequence[str] = ("multiple", "mpirun")
-    own_variables: tuple[str, ...] = ()
-    knows_foreign_ends: bool = False
-    queries: Sequence[str] = ()
-    mystery: str = ""
-    shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return self.id
-
-    @property
-    def marks(self) -> list[pytest.MarkDecorator]:
-        return [] if self.accounting is None else [pytest.mark.slurm]
-
-
-# What every job has in its environment.
-_OWN_VARIABLES = ("PSIJ_JOB_ID", "PSIJ_NODEFILE")
-
-LOCAL = Site("local", "local", JobExecutorConfig, own_variables=_OWN_VARIABLES)
-
-_SLURM: Mapping[str, Any] = {
-    "executor": "slurm",
-    "config": SlurmExecutorConfig,
-    "settings": {
-        "initial_queue_polling_delay": 0.5,
-        "minimum_polling_interval": 0.5,
-        "queue_polling_interval": 2,
-        "command_timeout": 30,
-        "record_patience": 3,
-        "lost_patience": 5,
-    },
-    "silent": {"doorbell": False},
-    "pending": {"slurm.hold": True},
-    "refused": JobAttributes(queue_name="no-such-partition"),
-    "launchers": ("multiple", "mpirun", "srun"),
-    "own_variables": (
-        *_OWN_VARIABLES,
-        "SLURM",
-        *("ENVIRONMENT", "GPU_DEVICE_ORDINAL", "HOME", "HOSTNAME", "LANG", "LOGNAME", "MAIL", "PATH", "SHELL"),
-        *("TERM", "TMPDIR", "USER", "XDG_"),
-    ),
-    "knows_foreign_ends": True,
-    "queries": ("squeue", "sacct"),
-    "mystery": r"s/|[A-Z_]\{4,\}|/|DAYDREAMING|/",
-    "shown": {
-        "name": ("squeue", "-h", "-t", "all", "-o", "%j", "-j"),
-        "comment": ("squeue", "-h", "-t", "all", "-o", "%k", "-j"),
-        "limit": ("squeue", "-h", "-t", "all", "-o", "%l", "-j"),
-    },
-}
-SITES = (
-    LOCAL,
-    Site("slurm-no-accounting", accounting=False, **_SLURM),
-    Site("slurm-accounting", accounting=True, **_SLURM),
-)
-
-
-def sites(having: str = "id") -> pytest.MarkDecorator:
-    """Run a test for those executors only that have something: `@sites(having="pending")`."""
-    chosen = [pytest.param(site, id=site.id, marks=site.marks) for site in SITES if getattr(site, having)]
-    return pytest.mark.parametrize("site", chosen, indirect=True)
+from executors.sites import Site
+from psij_like import Job, JobExecutor, JobExecutorConfig, JobSpec, JobState, JobStatus
 
 
 class Ear:
@@ -208,6 +112,7 @@ def cancelled_afterwards(*jobs: Job) -> Iterator[None]:
 
 CLIENT = """\
 import os, pickle, signal, sys
+from executors.sites import Site
 from psij_like import Job, JobExecutor, JobSpec
 name, config, arguments = pickle.load(sys.stdin.buffer)
 executor = JobExecutor.get_instance(name, config=config)

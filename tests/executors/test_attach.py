@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from executors.sites import Site, sites
 from executors.support import (
     Ear,
-    Site,
     active,
     attach,
     cancelled_afterwards,
@@ -19,7 +19,6 @@ from executors.support import (
     completed,
     ended,
     shell,
-    sites,
     submit,
     until_released,
 )

@@ -10,19 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from executors.support import (
-    Ear,
-    Site,
-    active,
-    attach,
-    cancelled_afterwards,
-    completed,
-    ended,
-    shell,
-    sites,
-    submit,
-    until,
-)
+from executors.sites import Site, sites
+from executors.support import Ear, active, attach, cancelled_afterwards, completed, ended, shell, submit, until
 from psij_like import (
     InvalidJobException,
     Job,

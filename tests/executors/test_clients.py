@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from executors.support import Ear, Site, active, client, completed, ended, shell, submit, until_released
+from executors.sites import Site
+from executors.support import Ear, active, client, completed, ended, shell, submit, until_released
 from psij_like import JobExecutor, JobExecutorConfig, JobState
 from psij_like.executors.tracked import TrackedJobExecutor
 

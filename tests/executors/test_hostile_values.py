@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from executors.support import Site, active, cancelled_afterwards, completed, ended, shell, sites, submit
+from executors.sites import Site, sites
+from executors.support import active, cancelled_afterwards, completed, ended, shell, submit
 from psij_like import InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, SubmitException
 from psij_like.staging import StageIn, StageOut
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from executors.support import SITES, Site, cancelled_afterwards, completed, ended, shell, submit, until
+from executors.sites import SITES, Site
+from executors.support import cancelled_afterwards, completed, ended, shell, submit, until
 from psij_like import (
     InvalidJobException,
     Job,

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from executors.support import Site, cancelled_afterwards, completed, ended, shell, sites, submit
+from executors.sites import Site, sites
+from executors.support import cancelled_afterwards, completed, ended, shell, submit
 from psij_like import Job, JobAttributes, JobExecutor, JobSpec, JobState, Reason, ResourceSpecV1
 
 # A job with one of these runs with a shell around it, a job without may do without.

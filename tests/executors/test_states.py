@@ -15,16 +15,15 @@ from typing import Any
 
 import pytest
 
+from executors.sites import Site, sites
 from executors.support import (
     Ear,
-    Site,
     active,
     attach,
     cancelled_afterwards,
     completed,
     ended,
     shell,
-    sites,
     submit,
     until,
     until_released,

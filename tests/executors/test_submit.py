@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from executors.support import Ear, Site, active, cancelled_afterwards, completed, ended, shell, sites, submit, until
+from executors.sites import Site, sites
+from executors.support import Ear, active, cancelled_afterwards, completed, ended, shell, submit, until
 from psij_like import (
     InvalidJobException,
     Job,

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from executors.sites import LOCAL
 from executors.support import (
-    LOCAL,
     Ear,
     active,
     attach,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from psij_like._engine.processes import umask
 from psij_like._engine.quote import shell_array, shell_assignment, shell_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
@@ -183,6 +184,7 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheri
         "psij_stderr": str(spec.stderr_path or "/dev/null"),
         "psij_pre_launch": _script(spec.pre_launch, here),
         "psij_post_launch": _script(spec.post_launch, here),
+        "psij_umask": umask(),
         "psij_process_count": str(plan.resources.processes),
         "psij_per_node": str(plan.resources.processes_per_node),
         "psij_cores": str(plan.resources.cores_per_process),

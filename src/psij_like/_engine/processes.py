@@ -38,6 +38,15 @@ def _environ(pid: int) -> list[bytes]:
         return file.read().split(b"\0")
 
 
+def umask() -> str:
+    """This process's umask, octal; read without the race of setting it for a moment."""
+    with open("/proc/self/status") as status:  # noqa: PTH123
+        for line in status:
+            if line.startswith("Umask:"):
+                return line.split()[1]
+    return "077"
+
+
 @functools.cache
 def _boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123

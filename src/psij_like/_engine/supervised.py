@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from psij_like._engine.processes import umask
 
 _START_LIMIT = 30.0  # seconds for a supervisor to start and for a request to be answered
 
@@ -90,7 +91,7 @@ class SupervisorClient:
             if not sys.executable:
                 raise OSError("sys.executable is not set, so the supervisor of local jobs can not be started")
             supervisor = subprocess.Popen(
-                [sys.executable, "-m", "psij_like._engine.supervisor", _umask()],
+                [sys.executable, "-m", "psij_like._engine.supervisor", umask()],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -127,15 +128,6 @@ class SupervisorClient:
             answer["lost"] = True
             answered.set()
         self._news(None)
-
-
-def _umask() -> str:
-    """This process's umask, read without the race of setting it for a moment."""
-    with Path("/proc/self/status").open() as status:
-        for line in status:
-            if line.startswith("Umask:"):
-                return line.split()[1]
-    return "077"
 
 
 def _send(connection: socket.socket, message: dict[str, object]) -> None:

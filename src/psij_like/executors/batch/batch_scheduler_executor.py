@@ -132,10 +132,10 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def _make_backend(self) -> Backend:
         if self._BACKEND_ is not None:
-            return self._BACKEND_(_user())
+            return self._BACKEND_(this_user())
         from psij_like.executors.batch.tutorial_backend import TutorialBackend  # noqa: PLC0415 - for plug-ins only
 
-        return TutorialBackend(self, _user())
+        return TutorialBackend(self, this_user())
 
     def script(self, job: Job) -> str:
         """The script that `submit` would hand to the scheduler. Nothing is sent or written.
@@ -256,7 +256,8 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             ) from error
 
 
-def _user() -> User:
+def this_user() -> User:
+    """Who runs this process."""
     try:
         return User(os.getuid(), pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:  # a container's made-up user

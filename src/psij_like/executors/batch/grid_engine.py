@@ -1,7 +1,7 @@
 """`grid_engine` (also `sge`): the Grid Engine family, observed on Son of Grid Engine 8.1.9.
 
-More than one slot (`processes * cores_per_process`) takes a parallel environment, whose name is the site's: the custom
-attribute `grid_engine.pe`. Its allocation rule decides about nodes, so `node_count` is only a number to launchers. GPUs
+More than one slot (`processes * cores_per_process`) takes a parallel environment, whose name is the site's: the
+configuration's `parallel_environment`, or the custom attribute `grid_engine.pe`. Its allocation rule decides about nodes, so `node_count` is only a number to launchers. GPUs
 ask for the site's resource `gpu`, exclusive nodes for its resource `exclusive`; memory is `h_vmem` for each slot. A
 custom attribute of one letter, or that names a qsub option, becomes `#$ -NAME VALUE`; any other one becomes the
 resource `#$ -l NAME=VALUE`. Grid Engine's only dependency is `afterany`. Exit codes 99 and 100, to which Grid Engine
@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from psij_like._engine.backend import Backend, Command, Unavailable
@@ -27,7 +27,11 @@ from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
-from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
+from psij_like.executors.batch.batch_scheduler_executor import (
+    BatchSchedulerExecutor,
+    BatchSchedulerExecutorConfig,
+    this_user,
+)
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -61,16 +65,18 @@ class GridEngine(Backend):
     detail_sources = 1
     limit_signals = frozenset([9])
 
+    parallel_environment: str | None = None
+
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""
         spec, attributes, need = plan.spec, plan.spec.attributes, plan.resources
         custom = self.custom(plan)
         slots = need.processes * need.cores_per_process
-        environment = custom.pop("pe", None)
+        environment = custom.pop("pe", self.parallel_environment) if slots > 1 else custom.pop("pe", None)
         if slots > 1 and not environment:
             raise InvalidJobException(
                 f"ResourceSpecV1: {slots} slots take a parallel environment of the site's (see `qconf -spl`); name it by "
-                "the custom attribute 'grid_engine.pe'"
+                "the custom attribute 'grid_engine.pe', or parallel_environment in the configuration"
             )
         resources = {
             "h_rt": clock(plan.walltime),
@@ -170,6 +176,19 @@ def _ended(facts: Mapping[str, str]) -> Report | None:
     return Report(native_id, JobState.FAILED if exit_code else JobState.COMPLETED, "", why, Reason.EXIT, exit_code)
 
 
+class GridEngineExecutorConfig(BatchSchedulerExecutorConfig):
+    """What can be set for Grid Engine.
+
+    Args:
+        settings: those of `BatchSchedulerExecutorConfig`.
+        parallel_environment: the one for jobs of more than one slot that name none.
+    """
+
+    def __init__(self, *settings: Any, parallel_environment: str | None = None, **named: Any) -> None:
+        super().__init__(*settings, **named)
+        self.parallel_environment = parallel_environment
+
+
 class GridEngineJobExecutor(BatchSchedulerExecutor):
     """Runs jobs on Grid Engine; see the module."""
 
@@ -177,6 +196,7 @@ class GridEngineJobExecutor(BatchSchedulerExecutor):
     _TAKES_URL_ = False
     _BACKEND_ = GridEngine
 
-
-class GridEngineExecutorConfig(BatchSchedulerExecutorConfig):
-    """Nothing beyond `BatchSchedulerExecutorConfig`."""
+    def _make_backend(self) -> Backend:
+        backend = GridEngine(this_user())
+        backend.parallel_environment = getattr(self.config, "parallel_environment", None)
+        return backend

@@ -70,7 +70,7 @@ class Pbs(Qsub):
         attributes = plan.spec.attributes
         if attributes.reservation_id and attributes.queue_name:
             raise InvalidJobException(
-                f"JobAttributes.reservation_id: {attributes.reservation_id!r} is a queue to PBS, so it can not be given "
+                f"JobAttributes.reservation_id: {attributes.reservation_id!r} is a queue to PBS, so it can not go "
                 f"together with queue_name {attributes.queue_name!r}"
             )
         return {**super().options(plan), "q": attributes.reservation_id or attributes.queue_name}

@@ -83,10 +83,10 @@ class PbsClassic(Qsub):
         def report(state: JobState, reason: Reason, exit_code: int | None = None, signal: int | None = None) -> Report:
             return Report(native_id, state, native_state, comment, reason, exit_code, signal, time)
 
+        if "result of dependency" in comment:
+            return report(JobState.FAILED, Reason.DEPENDENCY_FAILED)
         if code is None:  # it was deleted before it ran
-            in_vain = job.find("depend") is not None
-            state = JobState.FAILED if in_vain else JobState.CANCELED
-            return report(state, Reason.DEPENDENCY_FAILED if in_vain else Reason.CANCELLED)
+            return report(JobState.CANCELED, Reason.CANCELLED)
         if code < 0:
             return report(JobState.FAILED, _OVER_LIMIT.get(code, Reason.LAUNCH_FAILED))
         if code > 256:

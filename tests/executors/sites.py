@@ -1,0 +1,194 @@
+"""Where the shared suite runs: executors in their surroundings, and what tests need to know of them.
+
+Beside this machine, the real schedulers that Debian has and the simulated ones, the suite runs on whatever schedulers
+PSIJ_TEST_SCHEDULERS names (executors' names, separated by commas): their commands are in PATH then, and jobs of the
+user who runs the tests are welcome.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from psij_like import JobAttributes, JobExecutorConfig
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
+from psij_like.executors.batch.grid_engine import GridEngineExecutorConfig
+
+
+@dataclass(frozen=True)
+class Site:
+    """An executor in its surroundings.
+
+    Attributes:
+        id: the name in test ids.
+        executor: the executor's name.
+        place: the fixture that makes it ready.
+        config: makes the configuration, given `work_directory` and settings that replace those below.
+        settings: for `config`: quick polling, little patience.
+        silent: for `config`: nothing tells of news but what the executor asks for.
+        pending: custom attributes with which a job stays QUEUED until it is released.
+        refused: attributes that the backend itself refuses.
+        launchers: names of the launchers that work here, `single` aside.
+        own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
+        knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
+        dependencies: the kinds of dependencies it has.
+        queries: the commands that ask for states; the first one is for all jobs at once.
+        mystery: a sed script that makes the states in their answers unknown ones.
+        shown: the command, without the native id, that shows what the backend took over, by what it shows.
+    """
+
+    id: str
+    executor: str
+    place: str
+    config: Callable[..., JobExecutorConfig] = BatchSchedulerExecutorConfig
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    silent: Mapping[str, Any] = field(default_factory=dict)
+    pending: Mapping[str, object] | None = None
+    refused: JobAttributes | None = None
+    launchers: Sequence[str] = ("multiple", "mpirun")
+    own_variables: tuple[str, ...] = ()
+    knows_foreign_ends: bool = False
+    dependencies: tuple[str, ...] = ()
+    queries: Sequence[str] = ()
+    mystery: str = ""
+    shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return self.id
+
+    @property
+    def marks(self) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.slurm] if self.place.startswith("slurm_") else []
+
+
+# What every job has in its environment.
+_OWN_VARIABLES = ("PSIJ_JOB_ID", "PSIJ_NODEFILE")
+_USUAL = (
+    *_OWN_VARIABLES,
+    *(
+        "ENVIRONMENT",
+        "HOME",
+        "HOSTNAME",
+        "HOSTTYPE",
+        "LANG",
+        "LOGNAME",
+        "MAIL",
+        "PATH",
+        "SHELL",
+        "TERM",
+        "TMP",
+        "TMPDIR",
+    ),
+    *("TZ", "USER", "XDG_"),
+)
+_QUICK = {
+    "initial_queue_polling_delay": 0.5,
+    "minimum_polling_interval": 0.5,
+    "queue_polling_interval": 2,
+    "command_timeout": 30,
+    "record_patience": 3,
+    "lost_patience": 5,
+}
+_NO_SUCH_QUEUE = JobAttributes(queue_name="no-such-queue")
+
+LOCAL = Site("local", "local", "this_machine", JobExecutorConfig, own_variables=_OWN_VARIABLES)
+_BATCH = Site(
+    "", "", "installed", settings=_QUICK, silent={"doorbell": False}, refused=_NO_SUCH_QUEUE, own_variables=_USUAL
+)
+SLURM = replace(
+    _BATCH,
+    id="slurm",
+    executor="slurm",
+    pending={"slurm.hold": True},
+    launchers=("multiple", "mpirun", "srun"),
+    own_variables=(*_USUAL, "SLURM", "GPU_DEVICE_ORDINAL"),
+    knows_foreign_ends=True,
+    dependencies=("after", "afterok", "afternotok", "afterany"),
+    queries=("squeue", "sacct"),
+    mystery=r"s/|[A-Z_]\{4,\}|/|DAYDREAMING|/",
+    shown={
+        "name": ("squeue", "-h", "-t", "all", "-o", "%j", "-j"),
+        "comment": ("squeue", "-h", "-t", "all", "-o", "%k", "-j"),
+        "limit": ("squeue", "-h", "-t", "all", "-o", "%l", "-j"),
+    },
+)
+PBS = replace(
+    _BATCH,
+    id="pbs",
+    executor="pbs",
+    pending={"pbs.h": True},
+    own_variables=(*_USUAL, "PBS_", "NCPUS", "OMP_NUM_THREADS"),
+    knows_foreign_ends=True,
+    dependencies=("after", "afterok", "afternotok", "afterany"),
+    queries=("qstat",),
+    mystery=r's/"job_state":\(.*\)"[A-Z]"/"job_state":\1"?"/',
+)
+PBS_CLASSIC = replace(
+    _BATCH,
+    id="pbs_classic",
+    executor="pbs_classic",
+    pending={"pbs_classic.h": True},
+    own_variables=(*_USUAL, "PBS_"),
+    knows_foreign_ends=True,
+    dependencies=("after", "afterok", "afternotok", "afterany"),
+    queries=("qstat",),
+    mystery="s/<job_state>.</<job_state>?</g",
+)
+LSF = replace(
+    _BATCH,
+    id="lsf",
+    executor="lsf",
+    pending={"lsf.H": True},
+    own_variables=(*_USUAL, "LSB_", "LSF_", "LS_"),
+    dependencies=("after", "afterok", "afternotok", "afterany"),
+    queries=("bjobs",),
+    mystery=r's/"STAT":\(.*\)"[A-Z]*"/"STAT":\1"DAYDREAM"/; s/Status <[A-Z]*>/Status <DAYDREAM>/',
+)
+COBALT = replace(
+    _BATCH,
+    id="cobalt",
+    executor="cobalt",
+    pending={"cobalt.h": True},
+    own_variables=(*_USUAL, "COBALT_"),
+    dependencies=("afterok",),
+    queries=("qstat",),
+    mystery="s/State *: .*/State : daydreaming/",
+)
+GRID_ENGINE = replace(
+    _BATCH,
+    id="grid_engine",
+    executor="grid_engine",
+    place="grid_engine",
+    config=GridEngineExecutorConfig,
+    settings={**_QUICK, "parallel_environment": "smp"},
+    pending={"grid_engine.h": True},
+    own_variables=(
+        *_USUAL,
+        *("ARC", "JOB_", "NHOSTS", "NQUEUES", "NSLOTS", "PE", "QUEUE", "REQNAME", "REQUEST", "RESTARTED", "SGE_"),
+    ),
+    knows_foreign_ends=True,
+    dependencies=("afterany",),
+    queries=("qstat", "qacct"),
+    mystery="s/<state>.*</<state>?</",
+)
+_EVERY = (SLURM, PBS, PBS_CLASSIC, LSF, COBALT, GRID_ENGINE)
+_NAMED = os.environ.get("PSIJ_TEST_SCHEDULERS", "").replace(",", " ").split()
+
+SITES: tuple[Site, ...] = (
+    LOCAL,
+    replace(SLURM, id="slurm-no-accounting", place="slurm_without_accounting"),
+    replace(SLURM, id="slurm-accounting", place="slurm_with_accounting"),
+    GRID_ENGINE,
+)
+if _NAMED:
+    SITES = tuple(replace(site, place="installed") for site in (LOCAL, *_EVERY) if site.executor in _NAMED)
+
+
+def sites(having: str = "id") -> pytest.MarkDecorator:
+    """Run a test for those executors only that have something: `@sites(having="pending")`."""
+    chosen = [pytest.param(site, id=site.id, marks=site.marks) for site in SITES if getattr(site, having)]
+    return pytest.mark.parametrize("site", chosen, indirect=True)
