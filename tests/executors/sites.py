@@ -37,6 +37,7 @@ class Site:
         knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
         dependencies: the kinds of dependencies it has.
         queries: the commands that ask for states; the first one is for all jobs at once.
+        nothing: a shell script that answers as the first of them does when there is no job.
         mystery: a sed script that makes the states in their answers unknown ones.
         shown: the command, without the native id, that shows what the backend took over, by what it shows.
     """
@@ -54,6 +55,7 @@ class Site:
     knows_foreign_ends: bool = False
     dependencies: tuple[str, ...] = ()
     queries: Sequence[str] = ()
+    nothing: str = "exit 0"
     mystery: str = ""
     shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -125,6 +127,7 @@ PBS = replace(
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
     queries=("qstat",),
+    nothing="""echo '{"pbs_server": "here"}'""",
     mystery=r's/"job_state":\(.*\)"[A-Z]"/"job_state":\1"?"/',
 )
 PBS_CLASSIC = replace(
@@ -146,6 +149,7 @@ LSF = replace(
     own_variables=(*_USUAL, "LSB_", "LSF_", "LS_"),
     dependencies=("after", "afterok", "afternotok", "afterany"),
     queries=("bjobs",),
+    nothing="echo 'No job found' >&2; exit 255",
     mystery=r's/"STAT":\(.*\)"[A-Z]*"/"STAT":\1"DAYDREAM"/; s/Status <[A-Z]*>/Status <DAYDREAM>/',
 )
 COBALT = replace(
@@ -156,6 +160,7 @@ COBALT = replace(
     own_variables=(*_USUAL, "COBALT_"),
     dependencies=("afterok",),
     queries=("qstat",),
+    nothing="exit 1",
     mystery="s/State *: .*/State : daydreaming/",
 )
 GRID_ENGINE = replace(
@@ -173,6 +178,7 @@ GRID_ENGINE = replace(
     knows_foreign_ends=True,
     dependencies=("afterany",),
     queries=("qstat", "qacct"),
+    nothing="echo '<job_info><queue_info></queue_info></job_info>'",
     mystery="s/<state>.*</<state>?</",
 )
 _EVERY = (SLURM, PBS, PBS_CLASSIC, LSF, COBALT, GRID_ENGINE)

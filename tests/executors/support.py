@@ -112,7 +112,6 @@ def cancelled_afterwards(*jobs: Job) -> Iterator[None]:
 
 CLIENT = """\
 import os, pickle, signal, sys
-from executors.sites import Site
 from psij_like import Job, JobExecutor, JobSpec
 name, config, arguments = pickle.load(sys.stdin.buffer)
 executor = JobExecutor.get_instance(name, config=config)

@@ -198,7 +198,7 @@ def test_defect_01_a_job_that_nobody_lists_is_lost_and_never_completed(
     twin = attach(JobExecutor.get_instance(site.executor, config=make_config(queue_polling_interval=3)), job.native_id)
     assert job.status.state is JobState.QUEUED
     for name in site.queries:
-        stand_in(name, "exit 0")
+        stand_in(name, site.nothing)
     with cancelled_afterwards(twin):
         status = ended(job)
         assert (status.state, status.reason) == (JobState.FAILED, Reason.LOST)

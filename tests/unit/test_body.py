@@ -402,7 +402,7 @@ def test_J7_modes(body: Body, mode: StagingMode) -> None:
     ],
 )
 def test_J7_flags(body: Body, flags: StageOutFlags, outcome: str) -> None:
-    code = 0 if outcome == "success" else 3
+    code = {"success": 0, "error": 3, "cancel": 143}[outcome]
     body.prepare(
         "/bin/sh",
         "-c",
@@ -472,3 +472,50 @@ def test_the_scripts_hold_nothing_of_the_users(body: Body) -> None:
     other = replace(body.plan, token="x" * 16)
     text = re.sub(r"psij_token=.*", "", render("local", script_data(other)))
     assert text == re.sub(r"psij_token=.*", "", body.files.path("submit").read_text())
+
+
+def test_J7_a_cancel_that_did_not_arrive_changes_nothing(body: Body) -> None:
+    """The mark of a cancel that the scheduler refused."""
+    body.prepare("/bin/true", cleanup=["kept"], cleanup_flags=StageOutFlags.ON_CANCEL)
+    (body.work / "kept").touch()
+    body.files.path("cancel").touch()
+    assert body.run().returncode == 0
+    assert (body.work / "kept").exists()
+
+
+def test_a_name_may_end_in_newlines(body: Body) -> None:
+    for name, code in (("prog\n", 5), ("prog", 6)):
+        (body.work / name).write_text(f"#!/bin/sh\nexit {code}\n")
+        (body.work / name).chmod(0o755)
+    body.prepare(str(body.work / "prog\n"))
+    assert body.run().returncode == 5
+    body.files.remove()
+    body.files.directory.mkdir()
+    body.prepare("prog\n", environment={"PATH": f"{body.work}:/bin"})
+    assert body.run().returncode == 5
+
+
+def test_J1_scripts_before_do_not_move_the_job(body: Body) -> None:
+    """Neither its directory, nor its files, nor its descriptors."""
+    (body.work / "sub").mkdir()
+    (body.work / "out").write_text("old")
+    (body.work / "pre").write_text("cd sub; set -C; exec 4>held\n")
+    pwd = "pwd; [ -e /proc/self/fd/4 ] && echo open"
+    body.prepare("/bin/sh", "-c", pwd, pre_launch=body.work / "pre", stdout_path="out")
+    assert body.run().returncode == 0
+    assert (body.work / "out").read_text() == f"{body.work}\nopen\n"
+
+
+def test_one_file_for_both_outputs_under_two_names(body: Body) -> None:
+    both = body.work / "both"
+    body.prepare("/bin/sh", "-c", "echo a; echo bb >&2; echo c", stdout_path="both", stderr_path=both)
+    assert body.run().returncode == 0
+    assert both.read_text() == "a\nbb\nc\n"
+
+
+def test_what_can_not_be_started_says_so(body: Body) -> None:
+    (body.work / "script").write_text("#!/no/such/interpreter\n")
+    (body.work / "script").chmod(0o755)
+    body.prepare("./script")
+    assert body.run().returncode == 126
+    assert "can not be started" in str(body.record().failure)

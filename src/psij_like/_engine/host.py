@@ -43,6 +43,10 @@ class CommandMissing(CommandError):  # noqa: N818 - reads as what happened
     """The command is not installed, or not in PATH."""
 
 
+class CommandUnknown(CommandError):  # noqa: N818 - reads as what happened
+    """The command ended, and nobody can say how."""
+
+
 class CommandTimeout(CommandError):  # noqa: N818 - reads as what happened
     """The command did not end within its time limit."""
 
@@ -67,6 +71,7 @@ class Host(Protocol):
         Raises:
             CommandMissing: there is no such command.
             CommandTimeout: it did not end within `timeout` seconds.
+            CommandUnknown: its exit status was taken by others.
         """
 
     def make_directory(self, path: Path) -> None:
@@ -124,7 +129,7 @@ class LocalHost:
                 else:
                     threading.Thread(target=process.wait, name="psij-like command", daemon=True).start()
                 raise CommandTimeout(f"{' '.join(argv[:4])} did not end within {timeout:g} seconds")
-            return Result(tuple(argv), process.returncode, _text(out), _text(err))
+            return Result(tuple(argv), _exit_code(process), _text(out), _text(err))
 
     def make_directory(self, path: Path) -> None:
         """See `Host.make_directory`."""
@@ -205,9 +210,21 @@ def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        if not poll.poll(timeout * 1000):
-            return False
+        return bool(poll.poll(timeout * 1000))
     finally:
         os.close(descriptor)
-    process.wait()
-    return True
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    """How it ended. Popen would take an exit status that others have taken, or that the system throws away, for 0."""
+    if process.returncode is None:
+        try:
+            _, status = os.waitpid(process.pid, 0)
+        except ChildProcessError as error:
+            process.returncode = 0
+            raise CommandUnknown(
+                f"the exit status of {process.args!r} is lost: this program ignores SIGCHLD, or reaps children that it "
+                "did not start"
+            ) from error
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode

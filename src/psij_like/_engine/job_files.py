@@ -10,7 +10,7 @@ One directory for each unfinished job, below `<work directory>/<executor>/jobs/<
     cancel       there once a cancel was asked for
     claim        a symbolic link to the native id of the only copy of the job that may run
     events.N     the states that run N of the body went through, one a line: time, state
-    outcome.N    how far the launch of run N got, for the body itself
+    outcome.N    how far the launch of run N got, for the body itself (its first line)
     nodefile     the names of the nodes, a line for each process (PSIJ_NODEFILE)
     submit.log   what the script itself printed
     end.N        how run N ended (see `Record`); renamed into place when it is whole
@@ -122,8 +122,8 @@ def _moment(text: str) -> float | None:
 
 
 def _record(run: int, events: tuple[tuple[JobState, float], ...], end: str | None) -> Record:
-    """Read an end file: `key=value` lines, the last one being `whole=1`. A torn one says nothing."""
-    if not end or not end.endswith("whole=1\n"):
+    """Read an end file: `key=value` lines, the last one being `whole=1`, and padding. A torn one says nothing."""
+    if not end or not re.search(r"\nwhole=1\n[ \n]*\Z", end):
         return Record(run, events)
     values = dict(line.split("=", 1) for line in end.split("\n") if "=" in line)
 

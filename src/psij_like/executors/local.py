@@ -33,7 +33,7 @@ from psij_like._engine.supervised import SupervisorClient, SupervisorLost
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
+from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_state import JobState
@@ -59,13 +59,15 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _may_be_id(self, native_id: str) -> bool:
         return re.fullmatch("[1-9][0-9]{0,9}", native_id) is not None
 
-    def _deliver(self, job: Job, plan: Plan) -> Tracked:
+    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
         if not needs_shell(plan.spec, plan.launch):
-            return self._start(job, plan, None, _run_directly(plan))
-        with self._remembered(job) as files:
-            return self._start(job, plan, files, _run_body(plan, files, _house().tracker.doorbell))
+            return self._start(job, plan, None, _run_directly(plan), attempt)
+        with self._remembered(job, attempt) as files:
+            return self._start(job, plan, files, _run_body(plan, files, _house().tracker.doorbell), attempt)
 
-    def _start(self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object]) -> Tracked:
+    def _start(
+        self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object], attempt: Attempt
+    ) -> Tracked:
         with file_trouble(self._store.directory):
             journal = self._journals.own
         try:
@@ -80,6 +82,7 @@ class LocalJobExecutor(TrackedJobExecutor):
                 **request,
             )
         except SupervisorLost as error:
+            attempt.open = True
             raise SubmissionUnknownException(f"job {job.id}: {error}; it may have been started", error) from error
         except OSError as error:
             transient = isinstance(error, ConnectionError)  # the supervisor died; there will be another one

@@ -8,6 +8,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from psij_like._engine.dependencies import NeverMet, open_dependencies
@@ -17,7 +18,7 @@ from psij_like._engine.job_files import JobFiles, Store
 from psij_like._engine.plan import Launch, Plan, make_plan
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker
-from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
+from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig
 from psij_like.job_state import JobState
@@ -27,6 +28,18 @@ from psij_like.serialize import spec_to_dict
 from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Attempt:
+    """A submission under way.
+
+    Attributes:
+        open: whether the backend may have the job though nobody knows yet: it must not be submitted again, and what is
+            remembered of it stays.
+    """
+
+    open: bool = False
 
 
 class TrackedJobExecutor(JobExecutor):
@@ -41,7 +54,7 @@ class TrackedJobExecutor(JobExecutor):
     # ---- for subclasses
 
     @abstractmethod
-    def _deliver(self, job: Job, plan: Plan) -> Tracked:
+    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
         """Remember the job, hand it over, and set its native id.
 
         Raises:
@@ -82,16 +95,16 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.submit`."""
         job._claim(self)
         begun = time.time()  # the job may be running before the backend's command returns
+        attempt = Attempt()
         try:
-            tracked = self._deliver(job, self.plan(job))
+            tracked = self._deliver(job, self.plan(job), attempt)
         except NeverMet as error:
             facts = {REASON: str(Reason.DEPENDENCY_FAILED)}
             self._followed(job).publish(JobStatus(JobState.FAILED, message=str(error), metadata=facts), None)
             return
-        except SubmissionUnknownException:
-            raise  # the job may be with the backend: nobody may submit it again
         except BaseException:
-            job._release()
+            if not attempt.open:
+                job._release()
             raise
         tracked.followed.publish(JobStatus(JobState.QUEUED, begun), None)
         self._follow(job, tracked)
@@ -163,17 +176,16 @@ class TrackedJobExecutor(JobExecutor):
         }
 
     @contextlib.contextmanager
-    def _remembered(self, job: Job) -> Iterator[JobFiles]:
+    def _remembered(self, job: Job, attempt: Attempt) -> Iterator[JobFiles]:
         """The directory of a job that is being handed over; it goes again if that does not happen."""
         with file_trouble(self._store.directory):
             files = self._store.create(job.id, self._intent(job))
         try:
             with file_trouble(self._store.directory):
                 yield files
-        except SubmissionUnknownException:
-            raise
         except BaseException:
-            files.remove()
+            if not attempt.open:
+                files.remove()
             raise
 
     def _follow(self, job: Job, tracked: Tracked) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pwd
 import re
@@ -15,15 +16,18 @@ from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import open_doorbell
 from psij_like._engine.evidence import Patience
-from psij_like._engine.host import CommandMissing, CommandTimeout
+from psij_like._engine.host import CommandError, CommandMissing
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Inheritance, Plan, body_data
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import TrackedJobExecutor, file_trouble
+from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
+
+
+_log = logging.getLogger(__name__)
 
 
 class BatchSchedulerExecutorConfig(JobExecutorConfig):
@@ -171,13 +175,18 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
         return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(*bell[1:]) if bell[0] else None))
 
-    def _deliver(self, job: Job, plan: Plan) -> Tracked:
-        with self._remembered(job) as files:
-            job._native_id = self._send(job, plan, files)
+    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
+        with self._remembered(job, attempt) as files:
+            job._native_id = self._send(job, plan, files, attempt)
+            attempt.open = True
+            try:
+                files.host.write(files.path("native_id"), job._native_id + "\n")
+            except OSError as error:
+                _log.warning("job %s runs, but its id can not be written down: %s", job._native_id, error)
         explained = bool(plan.dependencies) and self._backend.explains_late
         return Tracked(self._followed(job), job._native_id, files, plan.walltime, explained=explained)
 
-    def _send(self, job: Job, plan: Plan, files: JobFiles) -> str:
+    def _send(self, job: Job, plan: Plan, files: JobFiles, attempt: Attempt) -> str:
         """Write the script and submit it; the native id."""
         doorbell = self._tracker().doorbell
         script = files.path("submit")
@@ -189,10 +198,14 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         command = self._backend.submit_command(plan, script)
         try:
             self._source.probe()
+            attempt.open = True  # an interruption from here on leaves the command running
             result = self._source.run(command, output=(files.path("submit.out"), files.path("submit.err")))
         except CommandMissing as error:
+            attempt.open = False
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
-        except CommandTimeout as error:
+        except CommandError as error:
+            if not attempt.open:
+                raise SubmitException(f"{self.name} does not answer: {error}", error, True) from error
             raise SubmissionUnknownException(
                 f"{error}; the job may have been accepted. Its files are in {files.directory}", error
             ) from error
@@ -204,12 +217,12 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         try:
             native_id = self._backend.native_id(result)
         except Refused as error:
+            attempt.open = False
             raise SubmitException(f"{self.name} refused the job: {error}", error, error.transient) from error
         except ValueError as error:
             raise SubmissionUnknownException(
                 f"{self.name}: {error}; the job may have been accepted. Its files are in {files.directory}", error
             ) from error
-        files.host.write(files.path("native_id"), native_id + "\n")
         return native_id
 
     def _inheritance(self, plan: Plan) -> Inheritance:
@@ -228,8 +241,14 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         if files is not None:
             with file_trouble(self._store.directory):
                 files.host.write(files.path("cancel"), "")  # the body stages differently for a cancelled job
-        with self._requests("cancel", native_id):
-            self._source.cancel([native_id])
+        try:
+            with self._requests("cancel", native_id):
+                self._source.cancel([native_id])
+        except SubmitException:
+            if files is not None:
+                with contextlib.suppress(OSError):
+                    files.host.remove(files.path("cancel"))
+            raise
 
     def _deliver_hold(self, native_id: str) -> None:
         with self._requests("hold", native_id):
@@ -246,7 +265,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             yield
         except CommandMissing as error:
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
-        except CommandTimeout as error:
+        except CommandError as error:
             raise SubmitException(
                 f"nobody knows if the {what} of job {native_id} was taken: {error}", error, True
             ) from error
