@@ -1,0 +1,21 @@
+"""The kinds of simulated schedulers, by the names that `SimulatedCluster` takes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from psij_like.testing.personality import Personality
+
+# A new personality is a module, and a line here.
+KINDS: dict[str, str] = {
+    "slurm": "psij_like.testing.slurm:SlurmPersonality",
+}
+
+
+def personality_class(kind: str) -> type[Personality]:
+    """The class of a personality. ValueError: there is none of that name."""
+    if kind not in KINDS:
+        raise ValueError(f"there is no simulated {kind!r}; there are {', '.join(sorted(KINDS))}")
+    module, _, name = KINDS[kind].partition(":")
+    found: type[Personality] = getattr(import_module(module), name)
+    return found
