@@ -319,3 +319,74 @@ def test_the_time_of_an_end_is_the_schedulers_or_the_records() -> None:
 )
 def test_exit_message(code: int, message: str) -> None:
     assert exit_message(code) == message
+
+
+def test_a_job_that_is_killed_while_its_cancel_is_under_way_waits_for_the_word_of_the_canceller() -> None:
+    killed = {"report": report(FAILED, reason=Reason.SIGNAL, signal=15), "record": ended(143, received=15)}
+    assert verdict(**killed, cancel_asked=True, cancel_open=True) == Verdict()
+    assert verdict(**killed, cancel_asked=True, cancel_delivered=True).status.state is CANCELED
+    assert verdict(**killed, cancel_asked=True).status.state is FAILED
+    assert verdict(report=report(COMPLETED), record=ended(0), cancel_asked=True, cancel_open=True).status is not None
+
+
+# ---- dependencies that can not be met
+
+IN_VAIN = {"report": report(QUEUED, reason=Reason.DEPENDENCY_FAILED), "hopeless": True}
+
+
+def test_a_job_that_waits_in_vain_is_withdrawn() -> None:
+    found = verdict(**IN_VAIN)
+    assert found.withdraw
+    assert outcome(found) == (QUEUED, Reason.DEPENDENCY_FAILED, None)
+    assert not verdict(report=report(QUEUED)).withdraw
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"report": report(CANCELED, reason=Reason.CANCELLED)}, (FAILED, Reason.DEPENDENCY_FAILED, None)),
+        ({"unlisted": 0.0, "details_asked": True}, (FAILED, Reason.DEPENDENCY_FAILED, None)),
+        ({"report": report(CANCELED), "cancel_asked": True, "cancel_delivered": True}, (CANCELED, "cancelled", None)),
+        ({"report": report(COMPLETED), "record": ended(0)}, (COMPLETED, Reason.EXIT, 0)),
+    ],
+)
+def test_how_a_withdrawn_job_ends(known: dict[str, Any], expected: object) -> None:
+    assert outcome(verdict(hopeless=True, **known)) == expected
+
+
+def test_only_the_costly_sources_may_know_that_a_job_waits_in_vain() -> None:
+    assert verdict(report=report(QUEUED), explained=True).ask_details
+    assert not verdict(report=report(QUEUED), explained=True, details_asked=True).ask_details
+    assert not verdict(report=report(ACTIVE), explained=True).ask_details
+
+
+# ---- time limits that the scheduler does not name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "received", "known", "expected"),
+    [
+        (60.0, 12, {}, (FAILED, Reason.TIMEOUT, 140)),
+        (59.0, 12, {}, (FAILED, Reason.TIMEOUT, 140)),
+        (30.0, 12, {}, (FAILED, Reason.SIGNAL, 140)),
+        (60.0, 10, {}, (FAILED, Reason.SIGNAL, 140)),
+        (60.0, 12, {"cancel_delivered": True}, (CANCELED, Reason.CANCELLED, 140)),
+        (60.0, 12, {"walltime": None}, (FAILED, Reason.SIGNAL, 140)),
+    ],
+)
+def test_a_signal_that_means_the_limit(seconds: float, received: int, known: dict[str, Any], expected: object) -> None:
+    evidence = {
+        "report": report(FAILED, exit_code=140, signal=None),
+        "record": ended(140, seconds=seconds, received=received),
+        "walltime": 60.0,
+        "limit_signals": frozenset([12]),
+        **known,
+    }
+    assert outcome(verdict(**evidence)) == expected
+
+
+def test_a_signal_that_means_the_limit_without_a_record_of_the_end() -> None:
+    killed = report(FAILED, reason=Reason.SIGNAL, signal=9, time=161.0)
+    known = {"report": killed, "record": running(), "limit_signals": frozenset([9]), "trusted": True}
+    assert outcome(verdict(**known, walltime=60.0)) == (FAILED, Reason.TIMEOUT, None)
+    assert outcome(verdict(**known, walltime=90.0, ended=60.0)) == (FAILED, Reason.SIGNAL, 137)

@@ -356,6 +356,19 @@ def test_defect_01_a_job_that_stays_missing_is_lost_and_never_completed(house: H
     assert house.source.detailed
 
 
+def test_a_job_that_waits_in_vain_is_withdrawn_once_a_poll(house: House) -> None:
+    tracker = house.tracker()
+    job = house.job("7")
+    house.source.answer = lambda ids: {"7": report("7", JobState.QUEUED, reason=Reason.DEPENDENCY_FAILED)}
+    tracker.add(job)
+    assert until(lambda: len(house.source.withdrawn) >= 3)
+    assert set(map(tuple, house.source.withdrawn)) == {("7",)}
+    assert len(house.source.withdrawn) <= len(house.source.polls)
+    assert job_of(job).status.reason == Reason.DEPENDENCY_FAILED
+    house.source.answer = lambda ids: {"7": report("7", JobState.CANCELED)}
+    assert (ended(job).state, ended(job).reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED)
+
+
 def test_details_are_asked_at_the_end_only(house: House) -> None:
     tracker, job = house.tracker(), house.job("1", own=False)
     tracker.add(job)
@@ -484,7 +497,7 @@ def test_cancelled_and_gone(house: House) -> None:
     tracker.add(job)
     assert until(lambda: bool(house.source.polls))
     house.source.answer = lambda ids: {}
-    tracker.cancelling(job_of(job), delivered=False)
+    tracker.cancelling(job_of(job), delivered=None)
     tracker.cancelling(job_of(job), delivered=True)
     status = ended(job)
     assert (status.state, status.reason) == (JobState.CANCELED, Reason.CANCELLED)

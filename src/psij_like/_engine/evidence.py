@@ -73,6 +73,7 @@ class Evidence:
         stages_in: whether that body has files to bring before the job is active.
         walltime: the time limit, seconds; None if it is not known here.
         cancel_asked: whether a cancel was asked for.
+        cancel_open: whether the request is under way, so that the job may be ended by it before anybody knows.
         cancel_delivered: whether the scheduler took it.
         unlisted: seconds since the scheduler, reachable, no longer lists the job; None while it does.
         ended: seconds since the scheduler said that the job is over; None before.
@@ -90,6 +91,7 @@ class Evidence:
     stages_in: bool = False
     walltime: float | None = None
     cancel_asked: bool = False
+    cancel_open: bool = False
     cancel_delivered: bool = False
     unlisted: float | None = None
     ended: float | None = None
@@ -178,7 +180,8 @@ def _alive(evidence: Evidence) -> JobStatus | None:
     facts = _native(report)
     if report.reason in (Reason.HELD, Reason.DEPENDENCY_FAILED):
         facts[REASON] = str(report.reason)
-    return JobStatus(said, report.time, report.message, metadata=facts)
+    own_time = record.events[-1][1] if record is not None and record.events and record.events[-1][0] is said else None
+    return JobStatus(said, own_time or report.time, report.message, metadata=facts)
 
 
 def _unlisted(evidence: Evidence, seconds: float, patience: Patience) -> Verdict:
@@ -218,7 +221,10 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     if report.reason not in (None, Reason.EXIT, Reason.SIGNAL):
         return Verdict(_status(evidence, JobState.FAILED, report.reason, report.message))
-    if evidence.cancel_delivered and report.state is JobState.FAILED and (record is None or not record.clean):
+    killed = report.state is JobState.FAILED and (record is None or not record.clean)
+    if killed and evidence.cancel_open:
+        return Verdict()  # whoever cancels will say if that was taken
+    if killed and evidence.cancel_delivered:
         return Verdict(_status(evidence, JobState.CANCELED, Reason.CANCELLED, report.message))
     if record is not None and _agree(record, report, evidence.trusted):
         return Verdict(_by_record(evidence, record))

@@ -143,8 +143,8 @@ class Tracker:
         """News that a source pushes."""
         self._post(lambda: self._take_pushed(reports))
 
-    def cancelling(self, job: Job, *, delivered: bool) -> None:
-        """A cancel of the job was asked for, or delivered."""
+    def cancelling(self, job: Job, *, delivered: bool | None) -> None:
+        """A cancel of the job is asked for (None), or was delivered, or was not."""
         self._post(lambda: self._note_cancel(job, delivered))
 
     def _post(self, message: Callable[[], None]) -> None:
@@ -259,11 +259,12 @@ class Tracker:
         if ask:
             self._hurry()
 
-    def _note_cancel(self, cancelled: Job, delivered: bool) -> None:
+    def _note_cancel(self, cancelled: Job, delivered: bool | None) -> None:
         tracked = self._tracked.get(cancelled)
         for job in list(self._jobs.get(tracked.native_id, ())) if tracked is not None else ():
             job.evidence.cancel_asked = True
-            job.evidence.cancel_delivered |= delivered
+            job.evidence.cancel_open = delivered is None
+            job.evidence.cancel_delivered |= bool(delivered)
             self._consider(job)
         if delivered:
             self._hurry()

@@ -115,9 +115,13 @@ class TrackedJobExecutor(JobExecutor):
             return
         native_id = _submitted(job, "cancelled")
         tracker = self._tracker()
-        tracker.cancelling(job, delivered=False)
-        self._deliver_cancel(job, native_id)
-        tracker.cancelling(job, delivered=True)
+        tracker.cancelling(job, delivered=None)
+        delivered = False
+        try:
+            self._deliver_cancel(job, native_id)
+            delivered = True
+        finally:
+            tracker.cancelling(job, delivered=delivered)
 
     def hold(self, job: Job) -> None:
         """See `JobExecutor.hold`."""
@@ -172,7 +176,7 @@ class TrackedJobExecutor(JobExecutor):
             "job_id": job.id,
             "executor": self.name,
             "submitted": time.time(),
-            "spec": spec_to_dict(job.spec) if job.spec is not None else None,
+            "spec": spec_to_dict(job.spec, lossy=True) if job.spec is not None else None,
         }
 
     @contextlib.contextmanager

@@ -16,4 +16,4 @@ class MpirunLauncher(Launcher):
 
     def prefix(self, resources: Resources) -> list[str]:
         """See `Launcher.prefix`."""
-        return ["mpirun", "-n", str(resources.processes), *self.option_words(joined=False)]
+        return [self._NAME_, "-n", str(resources.processes), *self.option_words(joined=False)]

@@ -1,0 +1,144 @@
+"""Jobs that wait for other jobs, and jobs that are held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executors.sites import Site, sites
+from executors.support import (
+    active,
+    cancelled_afterwards,
+    completed,
+    ended,
+    shell,
+    submit,
+    until,
+    until_released,
+)
+from psij_like import (
+    DependencyKind,
+    InvalidJobException,
+    Job,
+    JobAttributes,
+    JobExecutor,
+    JobSpec,
+    JobState,
+    Reason,
+    SubmitException,
+)
+
+ENDS_WELL = {DependencyKind.AFTER: True, DependencyKind.AFTEROK: True, DependencyKind.AFTERANY: True}
+ENDS_BADLY = {DependencyKind.AFTER: True, DependencyKind.AFTERNOTOK: True, DependencyKind.AFTERANY: True}
+
+
+def after(kind: str, *jobs: Job | str) -> JobAttributes:
+    return JobAttributes(dependencies={kind: jobs})
+
+
+@sites(having="dependencies")
+@pytest.mark.parametrize("exit_code", [0, 3])
+def test_dependencies_are_met_or_not(site: Site, executor: JobExecutor, work_directory: Path, exit_code: int) -> None:
+    go = work_directory / "go"
+    first = submit(executor, shell(f"{until_released(go)}; touch '{work_directory}/first'; exit {exit_code}"))
+    see = f"ls '{work_directory}'"
+    later = {
+        kind: submit(executor, shell(see, stdout_path=work_directory / f"out.{kind}", attributes=after(kind, first)))
+        for kind in site.dependencies
+    }
+    with cancelled_afterwards(first, *later.values()):
+        active(first)
+        for kind, job in later.items():
+            if kind != "after":
+                assert job.status.state is JobState.QUEUED, (kind, job.status)
+        go.touch()
+        ended(first)
+        for kind, job in later.items():
+            status = ended(job, 120)
+            if (ENDS_BADLY if exit_code else ENDS_WELL).get(DependencyKind(kind)):
+                assert status.state is JobState.COMPLETED, (kind, status)
+                assert kind == "after" or "first" in (work_directory / f"out.{kind}").read_text()
+            else:
+                assert (status.state, status.reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED), (kind, status)
+                assert status.message
+
+
+@sites(having="dependencies")
+def test_dependencies_on_jobs_that_ended_are_decided_at_once(site: Site, executor: JobExecutor) -> None:
+    good, bad = submit(executor, JobSpec("/bin/true")), submit(executor, JobSpec("/bin/false"))
+    completed(good)
+    ended(bad)
+    for kind in site.dependencies:
+        for first, met in ((good, ENDS_WELL), (bad, ENDS_BADLY)):
+            job = submit(executor, JobSpec("/bin/true", attributes=after(kind, first)))
+            if met.get(DependencyKind(kind)):
+                completed(job)
+            else:
+                assert (job.status.state, job.status.reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED)
+                assert str(first.native_id) in str(job.status.message)
+
+
+@sites(having="dependencies")
+def test_several_dependencies_by_native_id(site: Site, executor: JobExecutor, work_directory: Path) -> None:
+    go = work_directory / "go"
+    kind = site.dependencies[-1]
+    firsts = [submit(executor, shell(until_released(go))) for _ in range(2)]
+    ids = [str(job.native_id) for job in firsts]
+    job = submit(executor, JobSpec("/bin/true", attributes=after(kind, *ids)))
+    with cancelled_afterwards(*firsts, job):
+        go.touch()
+        completed(*firsts, job)
+
+
+def test_dependencies_that_are_refused(site: Site, executor: JobExecutor) -> None:
+    never_submitted = Job(JobSpec("/bin/true"))
+    refused: list[tuple[Mapping[str, Any], str]] = [
+        ({"afterany": never_submitted}, "not submitted"),
+        *(({kind: "1"}, f"has no '{kind}'|no queue") for kind in DependencyKind if kind not in site.dependencies),
+    ]
+    if site.executor != "local":
+        elsewhere = submit(JobExecutor.get_instance("local"), JobSpec("/bin/true"))
+        refused.append(({"afterany": elsewhere}, "submitted to 'local'"))
+    for dependencies, words in refused:
+        job = Job(JobSpec("/bin/true", attributes=JobAttributes(dependencies=dependencies)))
+        with pytest.raises(InvalidJobException, match=words):
+            executor.submit(job)
+        assert job.status.state is JobState.NEW
+
+
+@sites(having="pending")
+def test_hold_and_release(site: Site, executor: JobExecutor) -> None:
+    held = submit(executor, JobSpec("/bin/true", attributes=JobAttributes(custom_attributes=dict(site.pending or {}))))
+    with cancelled_afterwards(held):
+        until(lambda: held.status.reason == Reason.HELD, 60, "held")
+        assert held.status.state is JobState.QUEUED
+        executor.release(held)
+        completed(held)
+        with pytest.raises(SubmitException, match="never submitted"):
+            executor.hold(Job(JobSpec("/bin/true")))
+
+
+@sites(having="dependencies")
+def test_hold_a_waiting_job(site: Site, executor: JobExecutor, work_directory: Path) -> None:
+    """A job that was submitted unheld."""
+    go = work_directory / "go"
+    first = submit(executor, shell(until_released(go)))
+    second = submit(executor, JobSpec("/bin/true", attributes=after(site.dependencies[-1], first)))
+    with cancelled_afterwards(first, second):
+        active(first)
+        executor.hold(second)
+        go.touch()
+        completed(first)
+        until(lambda: second.status.reason == Reason.HELD, 60, "held")
+        executor.release(second)
+        completed(second)
+
+
+def test_what_can_not_be_held(executor: JobExecutor, site: Site) -> None:
+    if site.pending is None:
+        job = submit(executor, JobSpec("/bin/sleep", ["600"]))
+        with cancelled_afterwards(job), pytest.raises(SubmitException, match="can not hold"):
+            executor.hold(job)

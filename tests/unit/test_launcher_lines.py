@@ -1,0 +1,29 @@
+"""The command lines of the launchers that few sites have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from psij_like import Job, JobSpec, Launcher, ResourceSpecV1
+
+LARGE = ResourceSpecV1(node_count=2, processes_per_node=3, cpu_cores_per_process=4, gpu_cores_per_process=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("mpirun", {"mca": ["btl", "tcp,self"]}, "mpirun -n 6 --mca btl tcp,self prog -x"),
+        ("mpiexec", {"ppn": 3}, "mpiexec -n 6 --ppn 3 prog -x"),
+        (
+            "jsrun",
+            {"bind": "packed:4"},
+            "jsrun --nrs=6 --rs_per_host=3 --tasks_per_rs=1 --cpu_per_rs=4 --gpu_per_rs=1 --bind=packed:4 prog -x",
+        ),
+        ("aprun", {"cc": "depth", "q": True}, "aprun -n 6 -N 3 -d 4 --cc depth -q prog -x"),
+    ],
+)
+def test_command_lines(name: str, options: Mapping[str, object], expected: str) -> None:
+    job = Job(JobSpec("prog", ["-x"], resources=LARGE))
+    assert " ".join(Launcher.get_instance(name, options=options).get_launch_command(job)) == expected
