@@ -137,7 +137,7 @@ PBS_CLASSIC = replace(
     pending={"pbs_classic.h": True},
     own_variables=(*_USUAL, "PBS_"),
     knows_foreign_ends=True,
-    dependencies=("after", "afterok", "afternotok", "afterany"),
+    dependencies=("afterok", "afternotok", "afterany"),
     queries=("qstat",),
     mystery="s/<job_state>.</<job_state>?</g",
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from psij_like import _checks
 from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import open_doorbell
@@ -50,7 +51,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
 
     Raises:
-        TypeError, ValueError: a time is not a number, or negative.
+        TypeError: an argument has the wrong type.
+        ValueError: a number is negative or not finite; see `JobExecutorConfig` for the work directory.
     """
 
     def __init__(
@@ -72,6 +74,10 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         lost_patience: float = 60,
     ) -> None:
         super().__init__(launcher_log_file, work_directory, keep_files, launcher_options)
+        _checks.truth("doorbell", doorbell)
+        _checks.integer("queue_polling_error_threshold", queue_polling_error_threshold)
+        if doorbell_address is not None:
+            _checks.text("doorbell_address", doorbell_address)
         for name, value in (
             ("queue_polling_interval", queue_polling_interval),
             ("initial_queue_polling_delay", initial_queue_polling_delay),
@@ -80,9 +86,10 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
             ("record_patience", record_patience),
             ("lost_patience", lost_patience),
             ("doorbell_limit", doorbell_limit),
+            ("queue_polling_error_threshold", queue_polling_error_threshold),
         ):
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name}: {value!r} is not a number")
+                raise _checks.wrong_type(name, value, "a number")
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name}: {value!r} is not a finite number, 0 or more")
         self.queue_polling_interval = queue_polling_interval
@@ -239,8 +246,9 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         own = self._store.of(job.id)
         files = own if self._host.names(own.directory) else self._store.find(native_id)
         if files is not None:
-            with file_trouble(self._store.directory):
-                files.host.write(files.path("cancel"), "")  # the body stages differently for a cancelled job
+            # The body stages differently for a cancelled job. The directory of one that has just ended goes away.
+            with file_trouble(self._store.directory), contextlib.suppress(FileNotFoundError):
+                files.host.write(files.path("cancel"), "")
         try:
             with self._requests("cancel", native_id):
                 self._source.cancel([native_id])

@@ -95,7 +95,8 @@ class Pbs(Qsub):
         if native_state in ("F", "X"):
             return self._end(native_id, job, native_state, comment)
         state = _STATES.get(native_state)
-        held = native_state == "H" and job.get("substate") != _WAITS_FOR_ANOTHER
+        holds = str(job.get("Hold_Types"))  # "s" alone, and that substate: it waits for another job
+        held = native_state == "H" and (job.get("substate") != _WAITS_FOR_ANOTHER or "u" in holds or "o" in holds)
         return Report(native_id, state, native_state, comment, Reason.HELD if held else None)
 
     def _end(self, native_id: str, job: dict[str, Any], native_state: str, comment: str) -> Report:

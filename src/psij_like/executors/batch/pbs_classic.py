@@ -3,7 +3,7 @@
 A custom attribute of one letter, `pbs_classic.X`, becomes `#PBS -X VALUE`; one with a longer name becomes the resource
 `#PBS -l NAME=VALUE`, and `pbs_classic.nodes` takes the place of the generated one. Memory is that of the whole job. A
 reservation is asked for as `-l advres=ID`, which Moab and Maui understand. Exclusive use is `-n`. Characters of a
-job's name that Torque does not take become `_`.
+job's name that Torque does not take become `_`. Torque has no dependency of the kind `after`.
 
 States come from one qstat for all jobs. Torque does not tell a job that its user deleted from one that was killed by
 SIGTERM: it counts as cancelled if it was cancelled through this library.
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from psij_like._engine.backend import Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
+from psij_like.dependencies import DependencyKind
 from psij_like.executors.batch._qsub import Qsub
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 from psij_like.job_state import JobState
@@ -37,6 +39,10 @@ class PbsClassic(Qsub):
     name = "pbs_classic"
     aliases = ("torque",)
     install_hint = "install Torque's client commands, or load the module that provides them"
+    # Torque deletes a job that is to start "after" one that runs already.
+    dependencies: ClassVar[Mapping[DependencyKind, str]] = {
+        kind: str(kind) for kind in DependencyKind if kind is not DependencyKind.AFTER
+    }
     native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.:-]+"
     cluster_variables = ("PBS_DEFAULT", "PBS_SERVER")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
