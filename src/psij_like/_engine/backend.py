@@ -79,6 +79,8 @@ class Backend(ABC):
 
     name: ClassVar[str]
     """The executor's name, which is also that of its template and the prefix of its custom attributes."""
+    template: ClassVar[Path | None] = None
+    """The file of the template, where it is not one of this library's own."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Further names of the executor, and so further prefixes."""
     install_hint: ClassVar[str]
@@ -153,7 +155,7 @@ class Backend(ABC):
 
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
-        return render(self.name, {**script_data(plan), "directives": self.directives(plan)})
+        return render(self.template or self.name, {**script_data(plan), "directives": self.directives(plan)})
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """Further files for the job's directory, name to text."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pystache.parsed import ParsedTemplate
 
 
-def render(template: str, context: Mapping[str, object]) -> str:
-    """The text of `templates/<template>.mustache` for these values.
+def render(template: str | Path, context: Mapping[str, object]) -> str:
+    """The text of a template for these values: a file, or `templates/<template>.mustache` by its name.
 
     The values must have been quoted for their place already; nothing is escaped here.
 
@@ -30,12 +31,14 @@ def render(template: str, context: Mapping[str, object]) -> str:
 
 
 @functools.cache
-def _source(name: str) -> str:
+def _source(name: str | Path) -> str:
+    if isinstance(name, Path):
+        return name.read_text(encoding="utf-8")
     return (files("psij_like") / "templates" / f"{name}.mustache").read_text(encoding="utf-8")
 
 
 @functools.cache
-def _parsed(name: str) -> ParsedTemplate:
+def _parsed(name: str | Path) -> ParsedTemplate:
     import pystache  # noqa: PLC0415 - slow to import, needed at the first submit
 
     return pystache.parse(_source(name))
