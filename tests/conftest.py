@@ -11,16 +11,24 @@ from typing import NoReturn
 
 import pytest
 
-from clusters.client import Cluster, UnavailableError, start_cluster
+from clusters.client import Cluster, GridEngine, UnavailableError, start_cluster, start_grid_engine
 
 SLURM_FIXTURES = frozenset({"slurm_cluster", "start_slurm"})
 
 
-def _no_slurm(reason: str) -> NoReturn:
-    """Skip; fail where PSIJ_TEST_REQUIRE names slurm."""
-    if "slurm" in os.environ.get("PSIJ_TEST_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(f"PSIJ_TEST_REQUIRE asks for Slurm, but: {reason}", pytrace=False)
-    pytest.skip(reason)
+def _without(name: str) -> Callable[[str], NoReturn]:
+    """What to call with the reason why there is no such scheduler: skips; fails where PSIJ_TEST_REQUIRE names it."""
+
+    def refuse(reason: str) -> NoReturn:
+        if name in os.environ.get("PSIJ_TEST_REQUIRE", "").replace(",", " ").split():
+            pytest.fail(f"PSIJ_TEST_REQUIRE asks for {name}, but: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+    return refuse
+
+
+_no_slurm, _no_grid_engine = _without("slurm"), _without("grid_engine")
+_ROOT = "root submits no jobs: run `make test`, which becomes an ordinary user"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _started(accounting: bool, **options: int) -> Cluster:
     if os.geteuid() == 0:
-        _no_slurm("root submits no jobs: run `make test`, which becomes an ordinary user")
+        _no_slurm(_ROOT)
     try:
         return start_cluster(_no_slurm, accounting=accounting, **options)
     except UnavailableError as error:
@@ -82,6 +90,22 @@ def start_slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Clust
     yield start
     for cluster in clusters:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def grid_engine() -> Iterator[GridEngine]:
+    """The shared Grid Engine, started at first use and kept to the end; SGE_ROOT and others name it."""
+    if os.geteuid() == 0:
+        _no_grid_engine(_ROOT)
+    try:
+        cluster = start_grid_engine(_no_grid_engine)
+    except UnavailableError as error:
+        _no_grid_engine(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.variables.items():
+            patch.setenv(name, value)
+        yield cluster
+    cluster.stop()
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from clusters.cluster import SYSTEM_PATH
 from clusters.debian import install
 from clusters.keeper import keep
 from clusters.processes import die_with_parent
-from clusters.slurm import SYSTEM_PATH
 
 USER = "psij-test"
 PACKAGES = (
@@ -33,6 +33,9 @@ PACKAGES = (
     "munge",
     "slurmdbd",
     "mariadb-server",
+    "gridengine-master",
+    "gridengine-exec",
+    "gridengine-client",
     "openmpi-bin",
     "mpich",
     "python3-venv",

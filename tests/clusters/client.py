@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 KEEPER_VARIABLE = "PSIJ_TEST_KEEPER"
 
@@ -23,7 +23,7 @@ class UnavailableError(KeeperError):
     """There is no cluster here, or none that may be controlled."""
 
 
-def ask(do: str, cluster: int = 0, **arguments: Any) -> Any:
+def ask(do: str, cluster: int = 0, *, kind: str | None = None, **arguments: Any) -> Any:
     """Send the keeper one request and return its answer.
 
     :raises UnavailableError: when there is no keeper, or it can't have such a cluster on this machine.
@@ -31,10 +31,11 @@ def ask(do: str, cluster: int = 0, **arguments: Any) -> Any:
     """
     address = os.environ.get(KEEPER_VARIABLE)
     if not address:
-        raise UnavailableError("no Slurm here: run `make test` as root on Debian to have it installed and started")
+        raise UnavailableError("no keeper here: run `make test` as root on Debian to have clusters started")
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
-        connection.sendall(json.dumps({"do": do, "cluster": cluster, "arguments": arguments}).encode() + b"\n")
+        request = {"do": do, "kind": kind, "cluster": cluster, "arguments": arguments}
+        connection.sendall(json.dumps(request).encode() + b"\n")
         with connection.makefile("rb") as answers:
             line = answers.readline()
     if not line:
@@ -46,23 +47,26 @@ def ask(do: str, cluster: int = 0, **arguments: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """A Slurm cluster: one of the keeper's, or (number 0) the one which this machine belongs to.
+class Handle:
+    """A cluster: one of the keeper's, or (number 0) the one which this machine belongs to.
 
     Only the keeper's clusters can be controlled; for the other one the methods that would control it call
     `refuse` with the reason.
     """
 
     number: int
-    conf: Path | None
-    accounting: bool
+    variables: Mapping[str, str]  # which choose this cluster
     refuse: Callable[[str], NoReturn]
+
+    scheduler: ClassVar[str]
+    foreign: ClassVar[tuple[str, ...]]
+    """How variables begin that would change what the scheduler's commands do."""
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment for commands of this cluster."""
-        outer = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
-        return outer | ({"SLURM_CONF": str(self.conf)} if self.conf else {})
+        outer = {name: value for name, value in os.environ.items() if not name.startswith(self.foreign)}
+        return {**outer, **self.variables}
 
     @property
     def controllable(self) -> bool:
@@ -88,12 +92,41 @@ class Cluster:
             ask("stop", self.number)
 
     def stop_controller(self) -> None:
-        """Stop slurmctld in good order; jobs go on."""
+        """Stop the controller (slurmctld, sge_qmaster) in good order; jobs go on."""
         self._control("stop_controller")
 
     def start_controller(self) -> None:
-        """Start slurmctld again; return when it answers."""
+        """Start the controller again; return when it answers."""
         self._control("start_controller")
+
+    def admin(self, argv: Sequence[str], *, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run one of the scheduler's commands as the cluster's administrator."""
+        done = self._control("admin", argv=list(argv), timeout=timeout)
+        return subprocess.CompletedProcess(list(argv), done["returncode"], done["stdout"], done["stderr"])
+
+    def log(self, name: str) -> str:
+        """The end of the log of a daemon: slurmctld, slurmdbd, n1, sge_qmaster, sge_execd, ..."""
+        return str(self._control("log", name=name))
+
+    def _control(self, do: str, **arguments: Any) -> Any:
+        if not self.controllable:
+            self.refuse(f"this {self.scheduler} is not ours: can't {do.replace('_', ' ')}")
+        return ask(do, self.number, **arguments)
+
+
+@dataclass(frozen=True)
+class Cluster(Handle):
+    """A Slurm cluster."""
+
+    accounting: bool
+
+    scheduler = "Slurm"
+    foreign = ("SLURM_", "SBATCH_")
+
+    @property
+    def conf(self) -> Path | None:
+        """The configuration file, if it is not the machine's usual one."""
+        return Path(self.variables["SLURM_CONF"]) if "SLURM_CONF" in self.variables else None
 
     def stop_accounting(self) -> None:
         """Stop slurmdbd."""
@@ -119,37 +152,52 @@ class Cluster:
         """Wait until each node is in one of its (blank separated) states, as `sinfo -o %T` writes them."""
         self._control("wait_for_nodes", wanted=dict(wanted), limit=limit)
 
-    def admin(self, argv: Sequence[str], *, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run scontrol, scancel, sacctmgr, ... as the cluster's administrator."""
-        done = self._control("admin", argv=list(argv), timeout=timeout)
-        return subprocess.CompletedProcess(list(argv), done["returncode"], done["stdout"], done["stderr"])
 
-    def log(self, name: str) -> str:
-        """The end of the log of slurmctld, slurmdbd, n1, ..."""
-        return str(self._control("log", name=name))
+@dataclass(frozen=True)
+class GridEngine(Handle):
+    """A Grid Engine of one host with a queue all.q, a parallel environment smp, and resources gpu and exclusive."""
 
-    def _control(self, do: str, **arguments: Any) -> Any:
-        if not self.controllable:
-            self.refuse(f"this Slurm is not ours: can't {do.replace('_', ' ')}")
-        return ask(do, self.number, **arguments)
+    scheduler = "Grid Engine"
+    foreign = ("SGE_",)
+
+
+def _missing(scheduler: str) -> UnavailableError:
+    return UnavailableError(f"no {scheduler} here: run `make test` as root on Debian to have it installed and started")
 
 
 def start_cluster(refuse: Callable[[str], NoReturn], *, accounting: bool, **options: int) -> Cluster:
-    """A new cluster of the keeper's; without a keeper this machine's own.
+    """A new Slurm cluster of the keeper's; without a keeper this machine's own.
 
     :raises UnavailableError: when there is neither, or the machine's own doesn't fit.
     """
     if os.environ.get(KEEPER_VARIABLE):
-        answer = ask("start", accounting=accounting, **options)
-        return Cluster(answer["cluster"], Path(answer["conf"]), accounting, refuse)
+        answer = ask("start", kind="slurm", accounting=accounting, **options)
+        return Cluster(answer["cluster"], answer["variables"], refuse, accounting)
     if shutil.which("squeue") is None or shutil.which("sbatch") is None:
-        raise UnavailableError("no Slurm here: run `make test` as root on Debian to have it installed and started")
-    conf = os.environ.get("SLURM_CONF")
-    cluster = Cluster(0, Path(conf) if conf else None, accounting, refuse)
+        raise _missing("Slurm")
+    variables = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
+    cluster = Cluster(0, variables, refuse, accounting)
     if (asked := cluster.run("squeue", "-h", "-u", str(os.getuid()))).returncode != 0:
         raise UnavailableError(f"this machine has squeue, but no Slurm that answers: {asked.stderr.strip()}")
     if options:
         raise UnavailableError("this machine's own Slurm can't be configured by a test")
     if accounting != (cluster.run("sacct", "-n").returncode == 0):
         raise UnavailableError(f"this machine's own Slurm is one {'without' if accounting else 'with'} accounting")
+    return cluster
+
+
+def start_grid_engine(refuse: Callable[[str], NoReturn]) -> GridEngine:
+    """A new Grid Engine of the keeper's; without a keeper this machine's own.
+
+    :raises UnavailableError: when there is neither, or the machine's own has no parallel environment smp.
+    """
+    if os.environ.get(KEEPER_VARIABLE):
+        answer = ask("start", kind="grid_engine")
+        return GridEngine(answer["cluster"], answer["variables"], refuse)
+    if shutil.which("qconf") is None or shutil.which("qsub") is None:
+        raise _missing("Grid Engine")
+    variables = {name: value for name, value in os.environ.items() if name.startswith("SGE_")}
+    cluster = GridEngine(0, variables, refuse)
+    if (asked := cluster.run("qconf", "-sp", "smp")).returncode != 0:
+        raise UnavailableError(f"this machine has qconf, but no Grid Engine that fits: {asked.stderr.strip()}")
     return cluster

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NO_SERVICES = Path("/usr/sbin/policy-rc.d")
+ANSWERS = {  # to what packages ask while they are installed
+    "gridengine-master": "shared/gridengineconfig boolean false",  # no cell of the machine's own
+}
 
 
 def missing_packages(packages: Sequence[str]) -> list[str]:
@@ -44,6 +47,8 @@ def install(packages: Sequence[str]) -> bool:
         NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")
         NO_SERVICES.chmod(0o755)
     try:
+        for package in ANSWERS.keys() & set(missing):
+            subprocess.run(["debconf-set-selections"], input=f"{package} {ANSWERS[package]}\n", text=True, check=False)
         for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *missing]):
             done = subprocess.run(
                 ["apt-get", *command],

@@ -2,9 +2,9 @@
 
 The command finds the keeper's socket in PSIJ_TEST_KEEPER. A request is one line of JSON, and so is its reply:
 
-    {"do": "start", "arguments": {"accounting": true}}              -> {"value": {"cluster": 1, ...}}
-    {"do": "stop_node", "cluster": 1, "arguments": {"name": "n1"}}  -> {"value": null}
-    anything that fails                                             -> {"error": "...", "unavailable": false}
+    {"do": "start", "kind": "slurm", "arguments": {"accounting": true}}  -> {"value": {"cluster": 1, ...}}
+    {"do": "stop_node", "cluster": 1, "arguments": {"name": "n1"}}       -> {"value": null}
+    anything that fails                                                  -> {"error": "...", "unavailable": false}
 
 When the command ends, or on SIGTERM, everything that was started is killed and removed.
 """
@@ -25,22 +25,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clusters.cluster import ClusterError, ClusterUnavailableError, RealCluster
+from clusters.grid_engine import GridEngineCluster
 from clusters.processes import as_user, contained, descendants, signals_noted
-from clusters.slurm import ClusterError, ClusterUnavailableError, SlurmCluster, SlurmOptions
+from clusters.slurm import SlurmCluster
 
-CONTROLS: Mapping[str, frozenset[str]] = {
-    "stop": frozenset(),
-    "stop_controller": frozenset(),
-    "start_controller": frozenset(),
-    "stop_accounting": frozenset(),
-    "start_accounting": frozenset(),
-    "stop_node": frozenset({"name"}),
-    "start_node": frozenset({"name"}),
-    "hard_kill_node": frozenset({"name"}),
-    "wait_for_nodes": frozenset({"wanted", "limit"}),
-    "admin": frozenset({"argv", "timeout"}),
-    "log": frozenset({"name"}),
-}
+KINDS: Mapping[str, type[RealCluster]] = {kind.kind: kind for kind in (SlurmCluster, GridEngineCluster)}
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -78,7 +68,7 @@ class Keeper:
     def __init__(self, user: str, address: Path):
         self._user = user
         self._address = address
-        self._clusters: dict[int, SlurmCluster] = {}
+        self._clusters: dict[int, RealCluster] = {}
         self._started = 0
         self._lock = threading.Lock()
 
@@ -114,12 +104,12 @@ class Keeper:
         do, arguments = request["do"], request.get("arguments", {})
         with self._lock:
             if do == "start":
-                return self._start(arguments)
-            if do not in CONTROLS or not set(arguments) <= CONTROLS[do]:
-                raise ClusterError(f"the keeper doesn't know {do} with {sorted(arguments)}")
+                return self._start(request.get("kind"), arguments)
             cluster = self._clusters.get(request.get("cluster", 0))
             if cluster is None:
                 raise ClusterError(f"no such cluster: {request.get('cluster')}")
+            if do not in cluster.controls or not set(arguments) <= cluster.controls[do]:
+                raise ClusterError(f"{cluster.kind} has no control {do} with {sorted(arguments)}")
             value = getattr(cluster, do)(**arguments)
             if do == "stop":
                 del self._clusters[request["cluster"]]
@@ -127,16 +117,18 @@ class Keeper:
             return {"returncode": value.returncode, "stdout": value.stdout, "stderr": value.stderr}
         return value
 
-    def _start(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _start(self, kind: object, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise ClusterError(f"no such kind of cluster: {kind!r}; there are {', '.join(KINDS)}")
         try:
-            options = SlurmOptions(**arguments)
+            options = KINDS[kind].options_type(**arguments)
         except TypeError as error:
             raise ClusterError(f"options of a cluster: {error}") from error
-        cluster = SlurmCluster(self._user, options)
+        cluster = KINDS[kind](self._user, options)
         cluster.start()
         self._started += 1
         self._clusters[self._started] = cluster
-        return {"cluster": self._started, "conf": str(cluster.conf)}
+        return {"cluster": self._started, "variables": cluster.variables}
 
 
 def keep(user: str, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], address: Path) -> int:

@@ -6,38 +6,26 @@ and the administrator's commands run as Debian's user `slurm`.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import secrets
 import shutil
 import socket
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
+from clusters.cluster import ClusterError, Options, RealCluster, free_ports, not_found
 from clusters.processes import as_user, command_of, descendants, environment_of, kill_all
 
 NODES = ("n1", "n2", "n3", "n4")
 ACCOUNT = "science"
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ADMIN_COMMANDS = frozenset({"scontrol", "scancel", "sacctmgr", "squeue", "sinfo", "sacct", "sdiag"})
-
-
-class ClusterError(Exception):
-    """A cluster that doesn't do what it should; the message quotes the log that tells why."""
-
-
-class ClusterUnavailableError(ClusterError):
-    """This machine can't have such a cluster: programs or rights are missing."""
 
 
 @dataclass(frozen=True)
-class SlurmOptions:
-    """What a test may choose. Numbers only: they come from an ordinary user and end in root's files."""
+class SlurmOptions(Options):
+    """See `Options`."""
 
     accounting: bool = False
     min_job_age: int = 300  # seconds after which ended jobs are forgotten; looked at once a minute
@@ -46,54 +34,31 @@ class SlurmOptions:
     max_job_count: int = 10000
     kill_wait: int = 5  # seconds between SIGTERM and SIGKILL at the time limit
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if type(value) is not (bool if name == "accounting" else int):
-                raise ClusterError(f"option {name}: {value!r} has the wrong type")
 
+class SlurmCluster(RealCluster):
+    """See `RealCluster`."""
 
-def free_ports(count: int) -> list[int]:
-    """Free neighbouring ports, below those which the kernel gives to clients."""
-    for _ in range(200):
-        ports = range(start := random.randrange(20000, 32000), start + count)
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in ports:
-                    stack.enter_context(socket.socket()).bind(("", port))
-            except OSError:
-                continue
-        return list(ports)
-    raise ClusterError("no free ports")
+    kind = "slurm"
+    options_type = SlurmOptions
+    controls: ClassVar[Mapping[str, frozenset[str]]] = {
+        **RealCluster.controls,
+        "stop_accounting": frozenset(),
+        "start_accounting": frozenset(),
+        "stop_node": frozenset({"name"}),
+        "start_node": frozenset({"name"}),
+        "hard_kill_node": frozenset({"name"}),
+        "wait_for_nodes": frozenset({"wanted", "limit"}),
+    }
+    admin_commands = frozenset({"scontrol", "scancel", "sacctmgr", "squeue", "sinfo", "sacct", "sdiag"})
+    administrator = "slurm"
+    controller = "slurmctld"
 
-
-def missing_programs(*, accounting: bool) -> list[str]:
-    """The programs which a cluster needs and this machine lacks."""
-    names = ["munged", "slurmctld", "slurmd", "squeue", "sinfo", "sbatch", "scontrol"]
-    if accounting:
-        names += ["slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db"]
-    return [name for name in names if shutil.which(name, path=SYSTEM_PATH) is None]
-
-
-class SlurmCluster:
-    """One cluster, from `start` to `stop`. `user` is the ordinary user that will submit jobs."""
-
-    def __init__(self, user: str, options: SlurmOptions | None = None, *, parent: Path = Path("/var/tmp")):
-        self.user = user
-        self.options = options or SlurmOptions()
-        self._parent = parent
-        self._directory: Path | None = None
-        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, user: str, options: Any = None, *, parent: Path = Path("/var/tmp")):
+        super().__init__(user, options, parent=parent)
         self._ports: dict[str, int] = {}
-        self._last_words = ""  # of the command that is asked again and again while we wait
         self._secret = secrets.token_hex(16)
 
     # What it is
-
-    @property
-    def directory(self) -> Path:
-        if self._directory is None:
-            raise ClusterError("the cluster has not been started")
-        return self._directory
 
     @property
     def conf(self) -> Path:
@@ -101,45 +66,35 @@ class SlurmCluster:
         return self.directory / "slurm.conf"
 
     @property
-    def environment(self) -> dict[str, str]:
-        return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "SLURM_CONF": str(self.conf)}
+    def variables(self) -> dict[str, str]:
+        """See `RealCluster.variables`."""
+        return {"SLURM_CONF": str(self.conf)}
+
+    def missing_programs(self) -> list[str]:
+        """See `RealCluster.missing_programs`."""
+        names = ["munged", "slurmctld", "slurmd", "squeue", "sinfo", "sbatch", "scontrol"]
+        if self.options.accounting:
+            names += ["slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db"]
+        return not_found(names)
 
     # Life
 
-    def start(self) -> None:
-        """Start everything; return when four nodes are idle."""
-        if missing := missing_programs(accounting=self.options.accounting):
-            raise ClusterUnavailableError(f"not installed on this machine: {', '.join(missing)}")
-        if os.geteuid() != 0:
-            raise ClusterUnavailableError("only root can start a Slurm cluster")
-        self._directory = Path(tempfile.mkdtemp(prefix="psij-slurm-", dir=self._parent))
-        self.directory.chmod(0o755)
-        try:
-            self._configure()
-            self._start_munge()
-            if self.options.accounting:
-                self._start_accounting()
-            self.start_controller(_wait=False)
-            for node in NODES:
-                self.start_node(node, _wait=False)
-            self._wait_for_controller()
-            self.wait_for_nodes(dict.fromkeys(NODES, "idle"))
-            if self.options.accounting:
-                self._register_user()
-        except BaseException:
-            self.stop()
-            raise
+    def _start(self) -> None:
+        self._configure()
+        self._start_munge()
+        if self.options.accounting:
+            self._start_accounting()
+        self.start_controller(_wait=False)
+        for node in NODES:
+            self.start_node(node, _wait=False)
+        self._wait_for_controller()
+        self.wait_for_nodes(dict.fromkeys(NODES, "idle"))
+        if self.options.accounting:
+            self._register_user()
 
-    def stop(self) -> None:
-        """End every daemon and job, and remove the directory. Nothing of it is worth an orderly end."""
-        if self._directory is None:
-            return
+    def _kill_jobs(self) -> None:
         for node in NODES:
             self.hard_kill_node(node)
-        for name in list(self._daemons):
-            self._kill_daemon(name)
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self._directory = None
 
     # Parts
 
@@ -168,7 +123,7 @@ class SlurmCluster:
 
     def start_node(self, name: str, *, _wait: bool = True) -> None:
         """Start a node's slurmd; return when the controller takes it for usable."""
-        self._run_daemon(self._node(name), ["slurmd", "-D", "-N", name])
+        self._run_daemon(self._node(name), ["slurmd", "-D", "-N", name], variables={"PSIJ_TEST_NODE": name})
         if _wait:
             self.wait_for_nodes({name: "idle mixed allocated completing"})
 
@@ -176,22 +131,6 @@ class SlurmCluster:
         """As if the node lost power: slurmd, the step daemons and all processes of its jobs die at once."""
         self._kill_daemon(self._node(name))
         kill_all(lambda: self._processes_on(name))
-
-    def admin(self, argv: Sequence[str], *, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a Slurm command as the cluster's administrator (SlurmUser)."""
-        if not argv or argv[0] not in ADMIN_COMMANDS:
-            raise ClusterError(f"the administrator runs only {', '.join(sorted(ADMIN_COMMANDS))}")
-        return subprocess.run(
-            list(argv),
-            env=self.environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            **as_user("slurm"),
-        )
 
     def wait_for_nodes(self, wanted: Mapping[str, str], *, limit: float = 60) -> None:
         """Wait until each node named is in one of its states (blank separated, as sinfo writes them)."""
@@ -359,16 +298,11 @@ class SlurmCluster:
         )
         shutil.chown(conf, "slurm")
         self.start_accounting()
-        self._administer(["sacctmgr", "-i", "add", "cluster", "psij"])
+        self._administer(["sacctmgr", "-i", "add", "cluster", "psij"], "slurmdbd")
 
     def _register_user(self) -> None:
-        self._administer(["sacctmgr", "-i", "add", "account", ACCOUNT, "Cluster=psij"])
-        self._administer(["sacctmgr", "-i", "add", "user", self.user, f"Account={ACCOUNT}", "Cluster=psij"])
-
-    def _administer(self, argv: Sequence[str]) -> None:
-        done = self.admin(argv)
-        if done.returncode != 0:
-            raise ClusterError(f"{' '.join(argv)}: {done.stdout}{done.stderr}\n{self.log('slurmdbd')}")
+        self._administer(["sacctmgr", "-i", "add", "account", ACCOUNT, "Cluster=psij"], "slurmdbd")
+        self._administer(["sacctmgr", "-i", "add", "user", self.user, f"Account={ACCOUNT}", "Cluster=psij"], "slurmdbd")
 
     def _node(self, name: str) -> str:
         if name not in NODES:
@@ -387,67 +321,11 @@ class SlurmCluster:
                     roots.add(pid)
         return roots | descendants(roots)
 
-    def _run_daemon(self, name: str, argv: Sequence[str], *, user: str | None = None) -> None:
-        if name in self._daemons and self._daemons[name].poll() is None:
-            return
-        environment = {**self.environment, "PSIJ_TEST_NODE": name}
-        with (self.directory / "log" / f"{name}.out").open("ab") as output:
-            self._daemons[name] = subprocess.Popen(
-                list(argv),
-                env=environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the tests, which may need the cluster to end well
-                **(as_user(user) if user else {}),
-            )
-
-    def _end_daemon(self, name: str) -> None:
-        daemon = self._daemons.get(name)
-        if daemon is not None:
-            daemon.terminate()
-            try:
-                daemon.wait(30)
-            except subprocess.TimeoutExpired:
-                self._kill_daemon(name)
-                raise ClusterError(f"{name} didn't end within 30 s of SIGTERM; {self.log(name)}") from None
-            del self._daemons[name]
-
-    def _kill_daemon(self, name: str) -> None:
-        daemon = self._daemons.pop(name, None)
-        if daemon is not None:
-            daemon.kill()
-            daemon.wait()
-
-    def _answers(self, argv: Sequence[str]) -> bool:
-        done = self.admin(argv)
-        self._last_words = f"{' '.join(argv)}: {done.stdout}{done.stderr}"
-        return done.returncode == 0
-
     def _wait_for_controller(self) -> None:
         self._wait(lambda: self._answers(["scontrol", "ping"]), "slurmctld to answer", "slurmctld")
 
-    def _wait(self, reached: Callable[[], bool], what: str, *daemons: str, limit: float = 60) -> None:
-        deadline = time.monotonic() + limit
-        while not reached():
-            for name in daemons:
-                if name in self._daemons and (code := self._daemons[name].poll()) is not None:
-                    raise ClusterError(f"{name} ended with {code} while waiting for {what}; {self.log(name)}")
-            if time.monotonic() > deadline:
-                logs = "\n".join(self.log(name) for name in ("slurmctld", *daemons))
-                raise ClusterError(f"waited {limit:.0f} s in vain for {what}; {self._last_words}\n{logs}")
-            time.sleep(0.1)
-
-    def log(self, name: str) -> str:
-        """The tail of a daemon's log; of its output, where it wrote no log."""
-        for pattern in (f"log/{name}.log", f"{name.rstrip('d')}/log", f"log/{name}.out"):
-            text = ""
-            with contextlib.suppress(OSError):
-                text = (self.directory / pattern).read_text(errors="replace").strip()
-            if text:
-                return f"the end of {pattern}:\n{text[-1500:]}"
-        return f"{name} wrote no log"
+    def _logs(self, name: str) -> list[str]:
+        return [f"log/{name}.log", f"{name.rstrip('d')}/log", f"log/{name}.out"]
 
 
 def _listens(port: int) -> bool:

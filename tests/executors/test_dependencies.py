@@ -95,10 +95,10 @@ def test_several_dependencies_by_native_id(site: Site, executor: JobExecutor, wo
 
 def test_dependencies_that_are_refused(site: Site, executor: JobExecutor) -> None:
     never_submitted = Job(JobSpec("/bin/true"))
-    refused: list[tuple[Mapping[str, Any], str]] = [
-        ({"afterany": never_submitted}, "not submitted"),
-        *(({kind: "1"}, f"has no '{kind}'|no queue") for kind in DependencyKind if kind not in site.dependencies),
-    ]
+    refused: list[tuple[Mapping[str, Any], str]] = [({"afterany": never_submitted}, "not submitted")]
+    for kind in DependencyKind:
+        if kind not in site.dependencies:
+            refused.append(({kind: "1"}, f"has no '{kind}'|no queue"))
     if site.executor != "local":
         elsewhere = submit(JobExecutor.get_instance("local"), JobSpec("/bin/true"))
         refused.append(({"afterany": elsewhere}, "submitted to 'local'"))

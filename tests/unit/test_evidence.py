@@ -324,8 +324,8 @@ def test_exit_message(code: int, message: str) -> None:
 def test_a_job_that_is_killed_while_its_cancel_is_under_way_waits_for_the_word_of_the_canceller() -> None:
     killed = {"report": report(FAILED, reason=Reason.SIGNAL, signal=15), "record": ended(143, received=15)}
     assert verdict(**killed, cancel_asked=True, cancel_open=True) == Verdict()
-    assert verdict(**killed, cancel_asked=True, cancel_delivered=True).status.state is CANCELED
-    assert verdict(**killed, cancel_asked=True).status.state is FAILED
+    assert outcome(verdict(**killed, cancel_asked=True, cancel_delivered=True)) == (CANCELED, Reason.CANCELLED, 143)
+    assert outcome(verdict(**killed, cancel_asked=True)) == (FAILED, Reason.SIGNAL, 143)
     assert verdict(report=report(COMPLETED), record=ended(0), cancel_asked=True, cancel_open=True).status is not None
 
 

@@ -156,6 +156,14 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         """
         return self._backend.script(self.plan(job))
 
+    def directives(self, job: Job) -> list[str]:
+        """What the scheduler would be told of a job beside its script, a line each. Nothing is sent or written.
+
+        Raises:
+            InvalidJobException: the job can not be run as it is.
+        """
+        return self._backend.directives(self.plan(job))
+
     def _may_be_id(self, native_id: str) -> bool:
         return re.fullmatch(self._backend.native_ids, native_id) is not None
 

@@ -1,23 +1,30 @@
 """`grid_engine` (also `sge`): the Grid Engine family, observed on Son of Grid Engine 8.1.9.
 
 More than one slot (`processes * cores_per_process`) takes a parallel environment, whose name is the site's: the
-configuration's `parallel_environment`, or the custom attribute `grid_engine.pe`. Its allocation rule decides about nodes, so `node_count` is only a number to launchers. GPUs
-ask for the site's resource `gpu`, exclusive nodes for its resource `exclusive`; memory is `h_vmem` for each slot. A
+configuration's `parallel_environment`, or the custom attribute `grid_engine.pe`. Its allocation rule decides about
+nodes, so `node_count` is only a number to launchers. GPUs ask for the site's resource `gpu`, which has to count for
+the whole job (`consumable` JOB), exclusive nodes for its resource `exclusive`; memory is `h_vmem` for each slot. A
 custom attribute of one letter, or that names a qsub option, becomes `#$ -NAME VALUE`; any other one becomes the
 resource `#$ -l NAME=VALUE`. Grid Engine's only dependency is `afterany`. Exit codes 99 and 100, to which Grid Engine
 gives a meaning of its own, reach it as 1.
 
-States come from one qstat for all the user's jobs. Jobs that ended are gone from it at once: their own record tells how,
-and qacct, seconds later, for those without.
+Grid Engine kills a job that is deleted at once. One with files to stage out or clean up is submitted with `-notify`:
+SIGUSR2 tells it before (and SIGUSR1 that it is to be suspended, which ends programs that do not expect it).
+
+States come from one qstat for all the user's jobs. Jobs that ended are gone from it at once: their own record tells
+how, and qacct, seconds later, for those without. Neither tells who deleted a job: one that others delete while it runs
+is FAILED by signal 9, one that waits is `lost`.
 """
 
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from email.utils import parsedate
 from pathlib import Path
 from typing import Any, ClassVar
-from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from psij_like._engine.backend import Backend, Command, Unavailable
 from psij_like._engine.evidence import Report
@@ -36,9 +43,17 @@ from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
 # qsub's options of more than one letter that make sense for a job of ours (qsub(1), 8.1.9).
-_OPTIONS = frozenset(["ac", "ar", "binding", "ckpt", "dc", "dl", "hard", "jc", "js", "masterq", "notify", "ot", "pe"])
-_OPTIONS |= frozenset(["sc", "soft", "verify", "hold_jid"])
-_KILLED_AFTER_START = 100  # "failed": assumedly after job
+_OPTIONS = frozenset(["ac", "ar", "binding", "ckpt", "dc", "dl", "hard", "hold_jid", "jc", "js", "masterq", "notify"])
+_OPTIONS |= frozenset(["ot", "pe", "sc", "soft"])
+# The letters of states (qstat(1)): deletion, error, hold, running, restarted, suspended in four ways, transferring,
+# queued, waiting, preempted.
+_LETTERS = frozenset("dEhrRsSTNtqwP")
+_RUNNING = frozenset("rsSTNP")
+# What qacct's "failed" says (sge_status(5)). The others: it never came to run the script.
+_BY_ITSELF = frozenset([0, 12, 13, 14, 15, 16, 19])  # and then some site's own epilogue
+_KILLED = frozenset([17, 18, 37, 100])
+_OVER_LIMIT = 37  # "qmaster enforced h_rt"; the execution host itself is silent about why it kills
+_RUNS_AGAIN = frozenset([24, 25])
 
 
 class GridEngine(Backend):
@@ -48,17 +63,18 @@ class GridEngine(Backend):
     aliases = ("sge",)
     install_hint = "install Grid Engine's client commands (Debian: gridengine-client), or source its settings.sh"
     native_ids = r"[1-9][0-9]{0,9}(?:\.[0-9]{1,9})?"
-    own_options = frozenset(["t", "b", "C", "sync", "terse", "now", "verify", "clear", "help", "hold_jid_ad", "tc"])
+    own_options = frozenset("tbC")  # arrays, commands instead of scripts, another prefix
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERANY: "-hold_jid"}
-    own_variables = ("SGE_TASK_", "SGE_STD", "SGE_O_", "SGE_CWD", "SGE_JOB", "PE_HOSTFILE", "JOB_", "NSLOTS", "NHOSTS")
+    own_variables = (
+        *("SGE_TASK_", "SGE_STD", "SGE_O_", "SGE_CWD", "SGE_JOB", "PE_HOSTFILE"),
+        *("JOB_ID", "JOB_NAME", "JOB_SCRIPT", "NSLOTS", "NHOSTS", "NQUEUES"),
+    )
     cluster_variables = ("SGE_ROOT", "SGE_CELL", "SGE_QMASTER_PORT", "SGE_CLUSTER_NAME")
     submitted = r"^([0-9]+)(?:\.[0-9:-]+)?$"
-    transient = (
-        "unable to (contact|send message to) qmaster|can't connect to service|got send error|timed? ?out|try again"
-    )
+    transient = "commlib error|unable to (contact|send message to) qmaster|can't connect|timed? ?out|try again"
     cancel = ("qdel",)
-    ended_already = 'job "[^"]*" does not exist|is already in deletion|already registered'
+    ended_already = 'job "[^"]*" does not exist|is already in deletion|has (deleted|registered)'
     hold = ("qhold",)
     release = ("qrls",)
     trusted = True
@@ -75,8 +91,8 @@ class GridEngine(Backend):
         environment = custom.pop("pe", self.parallel_environment) if slots > 1 else custom.pop("pe", None)
         if slots > 1 and not environment:
             raise InvalidJobException(
-                f"ResourceSpecV1: {slots} slots take a parallel environment of the site's (see `qconf -spl`); name it by "
-                "the custom attribute 'grid_engine.pe', or parallel_environment in the configuration"
+                f"ResourceSpecV1: {slots} slots take a parallel environment of the site's (see `qconf -spl`); name it "
+                "by the custom attribute 'grid_engine.pe', or parallel_environment in the configuration"
             )
         resources = {
             "h_rt": clock(plan.walltime),
@@ -94,7 +110,8 @@ class GridEngine(Backend):
             "q": attributes.queue_name,
             "A": attributes.account,
             "ar": attributes.reservation_id,
-            "hold_jid": ",".join(native_id for _, native_id in plan.dependencies) or None,
+            "notify": bool(spec.stage_out or spec.cleanup),
+            "hold_jid": ",".join(native_id.partition(".")[0] for _, native_id in plan.dependencies) or None,
         }
         letters = {name: value for name, value in custom.items() if len(name) == 1 or name in _OPTIONS}
         lines = [_option(name, value) for name, value in merged(options, letters)]
@@ -104,76 +121,93 @@ class GridEngine(Backend):
         """See `Backend.submit_command`."""
         return Command(("qsub", "-terse", str(script)))
 
+    def check_cancel(self, result: Result) -> None:
+        """See `Backend.check_cancel`. qdel says on standard output what it did not do."""
+        super().check_cancel(replace(result, stderr=f"{result.stdout}\n{result.stderr}"))
+
     def status_command(self, native_ids: Sequence[str]) -> Command:
-        """See `Backend.status_command`."""
-        return Command(("qstat", "-xml", "-u", self.user.name))
+        """See `Backend.status_command`. `-r` tells what jobs wait for."""
+        return Command(("qstat", "-xml", "-r", "-u", self.user.name))
 
     def reports(self, result: Result) -> Mapping[str, Report]:
-        """See `Backend.reports`."""
-        if result.exit_code != 0 or "<job_info" not in result.stdout:
+        """See `Backend.reports`. An answer that breaks off could hide jobs."""
+        if result.exit_code != 0 or not result.stdout.rstrip().endswith("</job_info>"):
             raise Unavailable(str(result))
-        pieces = re.findall("<job_list.*?</job_list>", result.stdout, re.DOTALL)
-        reports = (report for piece in pieces for report in _listed(piece))
-        return {report.native_id: report for report in reports}
+        pieces = re.findall(r"<job_list\b(?:(?!<job_list\b).)*?</job_list>", result.stdout, re.DOTALL)
+        return {report.native_id: report for report in map(_listed, pieces) if report is not None}
 
     def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
-        """See `Backend.detail_command`. qacct takes one id or none, and reads all of its file in either case."""
-        return Command(("qacct", "-o", self.user.name, "-j", *(native_ids if len(native_ids) == 1 else ())))
+        """See `Backend.detail_command`. qacct takes one number or none, and reads all of its file in either case."""
+        numbers = {native_id.partition(".")[0] for native_id in native_ids}
+        return Command(
+            ("qacct", "-o", self.user.name, "-j", *(numbers if len(numbers) == 1 else ())),
+            variables=(("TZ", "UTC0"),),
+        )
 
     def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
-        """See `Backend.detail_reports`."""
+        """See `Backend.detail_reports`. A job has a record of each of its runs; the last one counts."""
         if result.exit_code != 0:
-            if re.search("not found|no jobs", result.stderr):
+            if re.search("job id .* not found|no jobs running since startup", result.stdout + result.stderr):
                 return {}
             raise Unavailable(str(result))
-        reports = {}
-        for record in re.split("^={20,}$", result.stdout, flags=re.MULTILINE):
-            facts = dict(re.findall(r"^(\w+) +(.*?) *$", record, re.MULTILINE))
-            report = _ended(facts)
-            if report is not None:
-                reports[report.native_id] = report
-        return reports
+        records = re.split("^={20,}$", result.stdout, flags=re.MULTILINE)
+        reports = (_ended(dict(re.findall(r"^(\w+) +(.*?) *$", record, re.MULTILINE))) for record in records)
+        return {report.native_id: report for report in reports if report is not None}
 
 
 def _option(name: str, value: str | None) -> str:
     return f"-{name}" if value is None else f"-{name} {' '.join(map(quoted_word, value.split(' ')))}"
 
 
-def _listed(piece: str) -> list[Report]:
-    """What an entry of qstat's list says; none if it is spoilt, or stands for many waiting elements of an array."""
-    try:
-        job: Element = fromstring(piece)  # noqa: S314 - a piece without a head declares no entities
-    except ParseError:
-        return []
-    number, tasks, native_state = job.findtext("JB_job_number", ""), job.findtext("tasks"), job.findtext("state", "")
-    if not number.isdigit() or (tasks is not None and not tasks.isdigit()):
-        return []
-    native_id = number if tasks is None else f"{number}.{tasks}"
-    if "E" in native_state:
+def _listed(piece: str) -> Report | None:
+    """What an entry of qstat's list says; None if it is spoilt, or stands for many waiting elements of an array."""
+    facts = dict(re.findall(r"<(JB_job_number|tasks|state)>([^<]*)</\1>", piece))
+    letters = facts.get("state", "")
+    native_id = facts.get("JB_job_number", "") + (f".{facts['tasks']}" if "tasks" in facts else "")
+    if not re.fullmatch(GridEngine.native_ids, native_id):
+        return None
+    if letters == "" or set(letters) - _LETTERS:
+        return Report(native_id, None, letters)
+    if "E" in letters:
         message = "Grid Engine could not start the job; `qstat -j` tells why, `qmod -cj` lets it try again"
-        return [Report(native_id, JobState.QUEUED, native_state, "error", Reason.HELD, message=message)]
-    running = any(letter in native_state for letter in "rtsST")
-    held = not running and "h" in native_state
-    return [
-        Report(
-            native_id, JobState.ACTIVE if running else JobState.QUEUED, native_state, "", Reason.HELD if held else None
-        )
-    ]
+        return Report(native_id, JobState.QUEUED, letters, "error", Reason.HELD, message=message)
+    if _RUNNING & set(letters):
+        return Report(native_id, JobState.ACTIVE, letters)
+    held = "h" in letters and "<predecessor_jobs>" not in piece
+    return Report(native_id, JobState.QUEUED, letters, reason=Reason.HELD if held else None)
 
 
 def _ended(facts: Mapping[str, str]) -> Report | None:
-    """What a record of qacct says."""
-    number, code_text, failed = facts.get("jobnumber", ""), facts.get("exit_status", ""), facts.get("failed", "")
-    code, failure = re.match("[0-9]+", code_text), re.match("[0-9]+", failed)
-    if not number.isdigit() or code is None or failure is None:
+    """What a record of qacct says; None if it is spoilt, or not of the job's last run."""
+    number, task = facts.get("jobnumber", ""), facts.get("taskid", "undefined")
+    native_id = number if task == "undefined" else f"{number}.{task}"
+    code, failed = (re.match("[0-9]{1,3}(?![0-9])", facts.get(name, "")) for name in ("exit_status", "failed"))
+    if not re.fullmatch(GridEngine.native_ids, native_id) or code is None or failed is None:
         return None
-    native_id = f"{number}.{facts['taskid']}" if facts.get("taskid", "").isdigit() else number
-    exit_code, why = int(code[0]), "" if failure[0] == "0" else failed
-    if int(failure[0]) not in (0, _KILLED_AFTER_START):
-        return Report(native_id, JobState.FAILED, "", why, Reason.LAUNCH_FAILED)
-    if int(failure[0]) == _KILLED_AFTER_START and exit_code > 128:
-        return Report(native_id, JobState.FAILED, "", why, Reason.SIGNAL, exit_code, exit_code - 128)
-    return Report(native_id, JobState.FAILED if exit_code else JobState.COMPLETED, "", why, Reason.EXIT, exit_code)
+    if "ru_wallclock" not in facts:  # it breaks off, maybe in the figures before that
+        return None
+    exit_code, failure = int(code[0]), int(failed[0])
+    native, end = "" if failure == 0 else facts["failed"], _time(facts.get("end_time", ""))
+    if failure in _RUNS_AGAIN:
+        return None
+    if failure in _KILLED and exit_code > 128:
+        reason = Reason.TIMEOUT if failure == _OVER_LIMIT else Reason.SIGNAL
+        return Report(native_id, JobState.FAILED, "", native, reason, exit_code, exit_code - 128, end)
+    if failure in _BY_ITSELF | _KILLED:
+        state = JobState.FAILED if exit_code else JobState.COMPLETED
+        return Report(native_id, state, "", native, Reason.EXIT, exit_code, time=end)
+    # No reason of its own: whoever cancels a job that could not be started has cancelled it.
+    message = f"Grid Engine could not start the job: {native}"
+    return Report(native_id, JobState.FAILED, "", native, time=end, message=message)
+
+
+def _time(text: str) -> float | None:
+    """The time of "Fri Nov 20 22:12:28 2026" in UTC."""
+    try:
+        found = parsedate(text)
+        return None if found is None else float(timegm(found))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 class GridEngineExecutorConfig(BatchSchedulerExecutorConfig):
