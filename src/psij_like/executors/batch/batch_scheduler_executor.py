@@ -27,7 +27,6 @@ from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_troubl
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 
-
 _log = logging.getLogger(__name__)
 
 

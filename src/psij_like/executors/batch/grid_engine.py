@@ -19,10 +19,8 @@ is FAILED by signal 9, one that waits is `lost`.
 from __future__ import annotations
 
 import re
-from calendar import timegm
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from email.utils import parsedate
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,6 +32,7 @@ from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
+from psij_like.executors.batch._qacct import ends
 from psij_like.executors.batch.batch_scheduler_executor import (
     BatchSchedulerExecutor,
     BatchSchedulerExecutorConfig,
@@ -49,11 +48,6 @@ _OPTIONS |= frozenset(["ot", "pe", "sc", "soft"])
 # queued, waiting, preempted.
 _LETTERS = frozenset("dEhrRsSTNtqwP")
 _RUNNING = frozenset("rsSTNP")
-# What qacct's "failed" says (sge_status(5)). The others: it never came to run the script.
-_BY_ITSELF = frozenset([0, 12, 13, 14, 15, 16, 19])  # and then some site's own epilogue
-_KILLED = frozenset([17, 18, 37, 100])
-_OVER_LIMIT = 37  # "qmaster enforced h_rt"; the execution host itself is silent about why it kills
-_RUNS_AGAIN = frozenset([24, 25])
 
 
 class GridEngine(Backend):
@@ -145,14 +139,12 @@ class GridEngine(Backend):
         )
 
     def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
-        """See `Backend.detail_reports`. A job has a record of each of its runs; the last one counts."""
+        """See `Backend.detail_reports`."""
         if result.exit_code != 0:
             if re.search("job id .* not found|no jobs running since startup", result.stdout + result.stderr):
                 return {}
             raise Unavailable(str(result))
-        records = re.split("^={20,}$", result.stdout, flags=re.MULTILINE)
-        reports = (_ended(dict(re.findall(r"^(\w+) +(.*?) *$", record, re.MULTILINE))) for record in records)
-        return {report.native_id: report for report in reports if report is not None}
+        return {report.native_id: report for report in ends(result.stdout)}
 
 
 def _option(name: str, value: str | None) -> str:
@@ -175,39 +167,6 @@ def _listed(piece: str) -> Report | None:
         return Report(native_id, JobState.ACTIVE, letters)
     held = "h" in letters and "<predecessor_jobs>" not in piece
     return Report(native_id, JobState.QUEUED, letters, reason=Reason.HELD if held else None)
-
-
-def _ended(facts: Mapping[str, str]) -> Report | None:
-    """What a record of qacct says; None if it is spoilt, or not of the job's last run."""
-    number, task = facts.get("jobnumber", ""), facts.get("taskid", "undefined")
-    native_id = number if task == "undefined" else f"{number}.{task}"
-    code, failed = (re.match("[0-9]{1,3}(?![0-9])", facts.get(name, "")) for name in ("exit_status", "failed"))
-    if not re.fullmatch(GridEngine.native_ids, native_id) or code is None or failed is None:
-        return None
-    if "ru_wallclock" not in facts:  # it breaks off, maybe in the figures before that
-        return None
-    exit_code, failure = int(code[0]), int(failed[0])
-    native, end = "" if failure == 0 else facts["failed"], _time(facts.get("end_time", ""))
-    if failure in _RUNS_AGAIN:
-        return None
-    if failure in _KILLED and exit_code > 128:
-        reason = Reason.TIMEOUT if failure == _OVER_LIMIT else Reason.SIGNAL
-        return Report(native_id, JobState.FAILED, "", native, reason, exit_code, exit_code - 128, end)
-    if failure in _BY_ITSELF | _KILLED:
-        state = JobState.FAILED if exit_code else JobState.COMPLETED
-        return Report(native_id, state, "", native, Reason.EXIT, exit_code, time=end)
-    # No reason of its own: whoever cancels a job that could not be started has cancelled it.
-    message = f"Grid Engine could not start the job: {native}"
-    return Report(native_id, JobState.FAILED, "", native, time=end, message=message)
-
-
-def _time(text: str) -> float | None:
-    """The time of "Fri Nov 20 22:12:28 2026" in UTC."""
-    try:
-        found = parsedate(text)
-        return None if found is None else float(timegm(found))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
 
 
 class GridEngineExecutorConfig(BatchSchedulerExecutorConfig):
