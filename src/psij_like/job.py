@@ -140,7 +140,7 @@ class Job:
                 if self._waiters is None:
                     self._waiters = []
                 self._waiters.append(event)
-            if not event.wait(None if deadline is None else max(0.0, deadline - monotonic())):
+            if not event.wait(None if deadline is None else _seconds_until(deadline)):
                 with _lock:
                     if self._waiters and event in self._waiters:
                         self._waiters.remove(event)
@@ -188,6 +188,17 @@ class Job:
         return True
 
 
+def checked_job(job: Job) -> Job:
+    """The job, if it is one.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if isinstance(job, Job):
+        return job
+    raise wrong_type("job", job, "a Job")
+
+
 def checked_listener(listener: StatusListener | None) -> StatusListener | None:
     """The listener, if it is one.
 
@@ -197,6 +208,10 @@ def checked_listener(listener: StatusListener | None) -> StatusListener | None:
     if listener is None or callable(listener) or isinstance(listener, JobStatusCallback):
         return listener
     raise wrong_type("callback", listener, "a JobStatusCallback, a callable(job, status) or None")
+
+
+def _seconds_until(deadline: float) -> float:
+    return min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)
 
 
 def _targets(states: JobState | Sequence[JobState] | None) -> tuple[JobState, ...]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .dependencies import Predecessor
 
 _DEFAULT_DURATION = timedelta(minutes=10)
+_LONGEST_DURATION = timedelta(days=36525)  # 100 years: clocks and schedulers count no further
 _timedelta = instance(timedelta)
 _CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[A-Za-z0-9][A-Za-z0-9_.-]*")
 _N = r"([0-9]{1,8})"  # more digits would not fit a timedelta
@@ -42,6 +43,8 @@ def check_custom_name(name: str) -> str:
 
 def _duration(field: str, value: Any) -> timedelta:
     duration = _timedelta(field, value)
+    if duration > _LONGEST_DURATION:
+        out_of_range(field, value, "at most 100 years")
     return duration if duration > timedelta() else out_of_range(field, value, "positive")
 
 
@@ -55,7 +58,7 @@ class JobAttributes(Record):
     """What the scheduler is to know about a job.
 
     Args:
-        duration: how long the job may run; more than nothing. None is 10 minutes.
+        duration: how long the job may run; more than nothing, at most 100 years. None is 10 minutes.
         queue_name: the queue or partition; the backend's default if None.
         account: who pays; the backend's default if None.
         reservation_id: the reservation to run in, or None.
@@ -70,7 +73,7 @@ class JobAttributes(Record):
     An empty str means "not set" for queue, account and reservation, and reads back as None.
 
     Raises:
-        InvalidJobException: the duration is not positive, a custom attribute's name is malformed, or account and
+        InvalidJobException: the duration is out of range, a custom attribute's name is malformed, or account and
             project_name are both given and differ, or a dependency's kind is not known.
         TypeError: an argument has the wrong type.
     """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from psij_like import plugins
-from psij_like._checks import wrong_type
+from psij_like._checks import by_typeguard, path, truth, wrong_type
 from psij_like.exceptions import SubmitException
 from psij_like.job import Job, StatusListener, checked_listener
 
@@ -30,7 +30,9 @@ class JobExecutorConfig:
             (`srun.overlap`) come on top.
 
     Raises:
-        ValueError: the path of the work directory holds a control character.
+        TypeError: an argument has the wrong type.
+        ValueError: the path of the work directory holds a control character, or starts with the home directory of a
+            user who has none.
     """
 
     def __init__(
@@ -40,13 +42,28 @@ class JobExecutorConfig:
         keep_files: bool = False,
         launcher_options: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
-        self.launcher_log_file = Path(launcher_log_file) if launcher_log_file is not None else None
-        where = Path(work_directory if work_directory is not None else DEFAULT_WORK_DIRECTORY)
-        self.work_directory = where.expanduser().absolute()
+        self.launcher_log_file = path("launcher_log_file", launcher_log_file) if launcher_log_file is not None else None
+        where = (
+            path("work_directory", work_directory) if work_directory is not None else None
+        ) or DEFAULT_WORK_DIRECTORY
+        try:
+            self.work_directory = where.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(
+                f"work_directory: '{where}' can not be found: there is no such home directory (without HOME it is the "
+                "system that has to know of one); say where with JobExecutorConfig(work_directory=...)"
+            ) from error
         if not str(self.work_directory).isprintable():
             raise ValueError(f"work_directory: {str(where)!r} has a character that is not printable")
-        self.keep_files = keep_files
-        self.launcher_options = {name: dict(options) for name, options in (launcher_options or {}).items()}
+        self.keep_files = truth("keep_files", keep_files)
+        self.launcher_options = _launcher_options(launcher_options) if launcher_options is not None else {}
+
+
+def _launcher_options(options: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    allowed = "a dict from names of launchers to dicts of their options"
+    if type(options) is not dict or any(type(some) is not dict for some in options.values()):
+        by_typeguard("launcher_options", options, Mapping[str, Mapping[str, object]], allowed)
+    return {name: dict(some) for name, some in options.items()}
 
 
 class JobExecutor(ABC):
@@ -144,6 +161,21 @@ class JobExecutor(ABC):
             SubmitException: the job was never submitted here, or the request could not be delivered.
         """
 
+    def cancel_bulk(self, jobs: Iterable[Job]) -> None:
+        """Ask the backend to cancel jobs, with as few requests as it safely takes; see `cancel`.
+
+        Raises:
+            SubmitException: some were never submitted here, or their requests could not be delivered; the message names
+                them. All the others are being cancelled.
+        """
+        failures: dict[Job, SubmitException] = {}
+        for job in jobs:
+            try:
+                self.cancel(job)
+            except SubmitException as error:
+                failures[job] = error
+        raise_failures(failures)
+
     def hold(self, job: Job) -> None:
         """Keep a waiting job from starting, until `release`. It is QUEUED with reason `held` then.
 
@@ -183,3 +215,14 @@ class JobExecutor(ABC):
     def __repr__(self) -> str:
         url = f" at {self._url!r}" if self._url else ""
         return f"<{type(self).__name__} {self.name!r}{url}>"
+
+
+def raise_failures(failures: Mapping[Job, SubmitException]) -> None:
+    """Raise what went wrong with requests about jobs, as one exception: transient if all of them are."""
+    errors = list(failures.values())
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        words = "; ".join(error.message for error in errors[:5])
+        transient = all(error.transient for error in errors)
+        raise SubmitException(f"{len(errors)} requests failed: {words}", errors[0], transient) from errors[0]

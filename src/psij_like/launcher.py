@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from psij_like import plugins
+from psij_like._checks import by_typeguard, wrong_type
 from psij_like.exceptions import InvalidJobException
+from psij_like.job_executor import JobExecutorConfig
 from psij_like.resource_spec import Resources, resolve
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class Launcher(ABC):
 
     _NAME_: ClassVar[str]
     """The name under which the launcher is known, and the prefix of its options in custom attributes."""
+    _VERSION_: ClassVar[str] = "0.1.0"
+    """The version of the implementation, for `get_instance`'s `version_constraint`."""
     lead_node_only: ClassVar[bool] = False
     """Whether it starts processes on the lead node only, where the executable can be looked for beforehand."""
 
@@ -39,13 +43,32 @@ class Launcher(ABC):
         self.options = dict(options or {})
 
     @staticmethod
-    def get_instance(name: str, options: Mapping[str, object] | None = None) -> Launcher:
+    def get_instance(
+        name: str,
+        version_constraint: str | None = None,
+        config: JobExecutorConfig | None = None,
+        *,
+        options: Mapping[str, object] | None = None,
+    ) -> Launcher:
         """A launcher by name.
 
+        Args:
+            name: such as "single" or "srun"; see `get_launcher_names`.
+            version_constraint: such as "> 0.0.2, != 0.0.4"; the highest version that matches is used.
+            config: whose `launcher_options` for this launcher are its options.
+            options: its options, instead of those that `config` has.
+
         Raises:
-            ValueError: there is none of this name; the message lists those there are.
+            ValueError: no launcher of this name, or none of a matching version; the message lists what there is.
+            TypeError: an argument has the wrong type.
         """
-        return plugins.launcher_class(name)(options)
+        if config is not None and not isinstance(config, JobExecutorConfig):
+            raise wrong_type("config", config, "a JobExecutorConfig or None")
+        if options is None:
+            options = config.launcher_options.get(name) if config is not None else None
+        elif type(options) is not dict:
+            by_typeguard("options", options, Mapping[str, object], "a dict of str to any value, or None")
+        return plugins.launcher_class(name, version_constraint)(options)
 
     @staticmethod
     def get_launcher_names() -> set[str]:
@@ -112,7 +135,7 @@ def launcher_for(spec: JobSpec, options: Mapping[str, Mapping[str, object]]) -> 
                 f"launcher option {name}.{option}: an option is named like 'overlap' or 'cpu-bind'"
             )
     try:
-        return Launcher.get_instance(name, given)
+        return Launcher.get_instance(name, options=given)
     except ValueError as error:
         raise InvalidJobException(f"JobSpec.launcher: {error}", error) from error
 

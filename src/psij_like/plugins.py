@@ -45,13 +45,13 @@ def executor_class(name: str, version_constraint: str | None = None) -> type[Job
     return cls
 
 
-def launcher_class(name: str) -> type[Launcher]:
-    """The class of a launcher.
+def launcher_class(name: str, version_constraint: str | None = None) -> type[Launcher]:
+    """The class of a launcher; of several versions the highest that matches.
 
     Raises:
         ValueError: there is none.
     """
-    cls: type[Launcher] = _load(_LAUNCHERS, "launcher", name, None)
+    cls: type[Launcher] = _load(_LAUNCHERS, "launcher", name, version_constraint)
     return cls
 
 
@@ -69,6 +69,8 @@ def _found(group: str) -> dict[str, list[EntryPoint]]:
 def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
     if not isinstance(name, str):
         raise wrong_type("name", name, "a str")
+    if constraint is not None and not isinstance(constraint, str):
+        raise wrong_type("version_constraint", constraint, "a str or None")
     found = _found(group)
     if name not in found:
         import difflib  # noqa: PLC0415 - needed for a typo only

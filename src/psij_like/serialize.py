@@ -9,7 +9,7 @@ import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Transfer = TypeVar("Transfer", StageIn, StageOut)
 
 _VERSION = "__version"
+_DEEPEST = 20  # levels of lists and dicts that `_readable` goes into: one may hold itself
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _SECONDS = re.compile(rf"({_NUMBER})\s*s?")
 _CLOCK = re.compile(rf"(?:([0-9]+) days?, )?([0-9]+):([0-9]+):({_NUMBER})")
@@ -100,15 +101,22 @@ class JSONSerializer(Serializer):
         return spec_from_dict(data)
 
 
-def spec_to_dict(spec: JobSpec) -> dict[str, Any]:
+def spec_to_dict(spec: JobSpec, *, lossy: bool = False) -> dict[str, Any]:
     """The fields that are set, as JSON types.
+
+    Args:
+        spec: the specification.
+        lossy: whether custom attributes that JSON would not give back as they are become lists and texts that people
+            can read, instead of being refused.
 
     Raises:
         InvalidJobException: a value cannot be written without loss.
     """
     data = spec._set_fields()
     for field, write in _WRITERS.items():
-        if field in data:
+        if field == "attributes" and field in data:
+            data[field] = _write_attributes(data[field], lossy=lossy)
+        elif field in data:
             data[field] = write(data[field])
     return data
 
@@ -132,10 +140,12 @@ def spec_from_dict(data: Any) -> JobSpec:
 # Writing
 
 
-def _write_attributes(attributes: JobAttributes) -> dict[str, Any]:
+def _write_attributes(attributes: JobAttributes, *, lossy: bool = False) -> dict[str, Any]:
     data = attributes._set_fields()
     if "duration" in data:
         data["duration"] = _write_duration(data["duration"])
+    if lossy and "custom_attributes" in data:
+        data["custom_attributes"] = _readable(data["custom_attributes"])
     _refuse_lossy("attributes.custom_attributes", data.get("custom_attributes"))
     if "dependencies" in data:
         data["dependencies"] = {kind: [_native_id(job) for job in jobs] for kind, jobs in data["dependencies"].items()}
@@ -151,12 +161,28 @@ def _native_id(job: "Job | str") -> str:
     return native_id
 
 
-def _write_duration(duration: timedelta) -> int | float | str:
+def _write_duration(duration: timedelta) -> int | float:
     if not duration.microseconds:
         return duration // timedelta(seconds=1)
-    seconds = duration.total_seconds()
-    # Beyond some 200 years a float has no room for microseconds.
-    return seconds if timedelta(seconds=seconds) == duration else str(duration)
+    return duration.total_seconds()  # no duration is so long that a float has no room for microseconds
+
+
+def _readable(value: object, depth: int = 0) -> Any:
+    """What JSON has for a value, or something that tells people what it was."""
+    if depth > _DEEPEST:
+        return brief(value)
+    if type(value) in (str, int, bool, type(None)) or (type(value) is float and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(_readable(name, depth + 1)): _readable(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(item, depth + 1) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((_readable(item, depth + 1) for item in value), key=str)  # sets have no order of their own
+    try:
+        return str.__str__(str(value))
+    except Exception:
+        return object.__repr__(value)
 
 
 def _refuse_lossy(field: str, value: object) -> None:

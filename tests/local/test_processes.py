@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import signal
 import statistics
 import threading
 import time
@@ -32,6 +31,8 @@ from executors.support import (
 from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason
 from psij_like._engine.processes import process_tree
 
+INTERNAL = 3 << 31  # signals 32 and 33 belong to the C library, which lets nobody touch them
+
 around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
 
 
@@ -49,13 +50,7 @@ def test_nothing_of_ours_is_inherited(executor: JobExecutor, tmp_path: Path, aro
     lines = (tmp_path / "out").read_text().splitlines()
     assert lines[:3] == ["0", "1", "2"]
     assert lines[3:-2] in ([], ["3"])  # ls reads the directory
-    blocked, ignored = (int(line.split()[1], 16) & 0x7FFFFFFF for line in lines[-2:])  # of signals 1 to 31
-    assert blocked == 0
-    assert [number for number in range(1, 32) if ignored >> (number - 1) & 1] == [
-        number
-        for number in (signal.SIGQUIT,)
-        if signal.getsignal(number) == signal.SIG_IGN  # by those who started us
-    ]
+    assert [int(line.split()[1], 16) & ~INTERNAL for line in lines[-2:]] == [0, 0]
 
 
 @around

@@ -25,6 +25,13 @@ def test_J5_duration_must_be_positive(duration: timedelta) -> None:
         JobAttributes(duration=duration)
 
 
+@pytest.mark.parametrize("duration", [timedelta.max, timedelta(days=36525, microseconds=1)])
+def test_J5_duration_has_a_limit(duration: timedelta) -> None:
+    with pytest.raises(InvalidJobException, match=r"JobAttributes\.duration: .* must be at most 100 years"):
+        JobAttributes(duration=duration)
+    assert JobAttributes(duration=timedelta(days=36525)).duration == timedelta(days=36525)
+
+
 @pytest.mark.parametrize("field", ["queue_name", "account", "reservation_id", "project_name"])
 def test_empty_means_not_set(field: str) -> None:
     attributes = JobAttributes(**{field: ""})  # type: ignore[arg-type]

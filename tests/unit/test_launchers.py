@@ -11,6 +11,7 @@ import pytest
 from psij_like.exceptions import InvalidJobException
 from psij_like.job import Job
 from psij_like.job_attributes import JobAttributes
+from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_spec import JobSpec
 from psij_like.launcher import Launcher, launcher_for
 from psij_like.resource_spec import ResourceSpecV1, resolve
@@ -20,7 +21,7 @@ LARGE = ResourceSpecV1(node_count=2, processes_per_node=3, cpu_cores_per_process
 
 def command(name: str, resources: ResourceSpecV1 | None = None, **options: object) -> list[str]:
     spec = JobSpec(executable="/bin/x", arguments=["a b", "-n"], resources=resources)
-    launcher = Launcher.get_instance(name, {key.replace("_", "-"): value for key, value in options.items()})
+    launcher = Launcher.get_instance(name, options={key.replace("_", "-"): value for key, value in options.items()})
     words = launcher.get_launch_command(Job(spec))
     assert words[-3:] == ["/bin/x", "a b", "-n"]
     assert words[:-3] == launcher.prefix(resolve(spec.resources))
@@ -65,12 +66,12 @@ def test_N1_srun() -> None:
 )
 def test_option_values(value: object, words: list[str]) -> None:
     expected = [word.replace("--o", "--option") for word in words]
-    assert Launcher.get_instance("srun", {"option": value}).option_words() == expected
+    assert Launcher.get_instance("srun", options={"option": value}).option_words() == expected
 
 
 def test_short_options() -> None:
-    assert Launcher.get_instance("srun", {"l": True, "N": 2}).option_words() == ["-l", "-N", "2"]
-    assert Launcher.get_instance("mpirun", {"np": 2}).option_words(joined=False) == ["--np", "2"]
+    assert Launcher.get_instance("srun", options={"l": True, "N": 2}).option_words() == ["-l", "-N", "2"]
+    assert Launcher.get_instance("mpirun", options={"np": 2}).option_words(joined=False) == ["--np", "2"]
 
 
 # ---- multiple
@@ -99,6 +100,73 @@ def test_multiple_ends_with_the_last_and_fails_with_the_first_that_fails(tmp_pat
 def test_multiple_shares_standard_input(tmp_path: Path) -> None:
     code, words = run(2, "cat", stdin=b"word\n", cwd=tmp_path)
     assert (code, words) == (0, ["word"])
+
+
+ODD = {
+    "a.b": "1",
+    "2x": "",
+    "BASH_FUNC_module%%": "() {  echo loaded;\n}",
+    "n": "5",
+    "code": "a  b",
+    "IFS": ":",
+    "PS4": "x",
+}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, ODD, {"PWD": "/odd", "OLDPWD": "/older", "SHLVL": "7"}, {"SHLVL": "1"}, {"OLDPWD": "/older", "PATH": "/x"}],
+    ids=["nothing", "odd", "of-a-shell", "level", "path"],
+)
+@pytest.mark.parametrize("count", [1, 3])
+def test_multiple_leaves_the_environment_as_it_is(environment: dict[str, str], count: int) -> None:
+    words = Launcher.get_instance("multiple").prefix(resolve(ResourceSpecV1(process_count=count)))
+    done = subprocess.run([*words, "/usr/bin/env", "-0"], env=environment, capture_output=True, text=True, check=True)
+    variables = [line for line in done.stdout.split("\0")[:-1] if not line.startswith("_=")]
+    assert sorted(variables) == sorted(f"{name}={value}" for name, value in environment.items() for _ in range(count))
+
+
+def test_multiple_gives_its_processes_their_signals_back(tmp_path: Path) -> None:
+    command = ["/bin/grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]
+    usual = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert run(2, "grep -E '^Sig(Ign|Blk)' /proc/self/status", cwd=tmp_path) == (0, usual * 2)
+
+
+def test_multiple_says_nothing_of_its_own_when_a_signal_ends_a_process(tmp_path: Path) -> None:
+    assert run(2, "kill -KILL $$", cwd=tmp_path) == (137, [])
+
+
+def test_multiple_starts_the_program_and_nothing_of_the_shells() -> None:
+    words = Launcher.get_instance("multiple").prefix(resolve(ResourceSpecV1(process_count=1)))
+    done = subprocess.run([*words, "echo", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("echo (")
+
+
+# ---- how they are found
+
+
+def test_get_instance_takes_what_psij_takes() -> None:
+    configured: dict[str, dict[str, object]] = {"srun": {"overlap": True}}
+    config = JobExecutorConfig(launcher_options=configured)
+    assert Launcher.get_instance("srun", ">= 0.1", config).options == {"overlap": True}
+    assert Launcher.get_instance("srun", None, config, options={"mpi": "pmix"}).options == {"mpi": "pmix"}
+    assert Launcher.get_instance("srun", config=config, options={}).options == {}
+    assert Launcher.get_instance("mpirun", config=config).options == {}
+    with pytest.raises(ValueError, match=r"no version of the launcher 'srun' matches '> 99'"):
+        Launcher.get_instance("srun", "> 99")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"version_constraint": {"mpi": "pmix"}}, "version_constraint: .* expected a str or None"),
+        ({"config": {"mpi": "pmix"}}, "config: .* expected a JobExecutorConfig or None"),
+        ({"options": ["mpi"]}, "options: .* expected a dict of str"),
+    ],
+)
+def test_get_instance_refuses_other_types(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Launcher.get_instance("srun", **wrong)
 
 
 # ---- options that are refused

@@ -15,6 +15,7 @@ from psij_like import plugins
 from psij_like.executors.local import LocalJobExecutor
 from psij_like.job_executor import JobExecutor
 from psij_like.launcher import Launcher
+from psij_like.launchers.single import SingleLauncher
 
 Install = Callable[..., None]
 
@@ -162,6 +163,16 @@ def test_plug_ins_are_imported_when_they_are_asked_for(
     assert "psij_test_broken" in sys.modules
 
 
+def test_the_highest_version_of_a_launcher_that_matches(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = types.ModuleType("psij_test_launchers")
+    for number, version in enumerate(("0.9", "0.10", "1.0")):
+        setattr(module, f"V{number}", type(f"V{number}", (SingleLauncher,), {"_VERSION_": version}))
+    monkeypatch.setitem(sys.modules, "psij_test_launchers", module)
+    install("many", *(f"psij_test_launchers:V{number}" for number in range(3)), group="psij_like.launchers")
+    assert Launcher.get_instance("many")._VERSION_ == "1.0"
+    assert Launcher.get_instance("many", "< 1.0, != 0.9")._VERSION_ == "0.10"
+
+
 def test_a_launcher_of_somebody_elses(install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken(
         monkeypatch,
@@ -173,4 +184,4 @@ def test_a_launcher_of_somebody_elses(install: Install, monkeypatch: pytest.Monk
         "        return ['mine', *self.option_words()]\n",
     )
     install("mine", "psij_test_broken:Wanted", group="psij_like.launchers")
-    assert Launcher.get_instance("mine", {"x": "1"}).name == "mine"
+    assert Launcher.get_instance("mine", options={"x": "1"}).name == "mine"

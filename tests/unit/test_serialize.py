@@ -41,7 +41,7 @@ resources = st.builds(
 )
 attributes = st.builds(
     JobAttributes,
-    duration=st.timedeltas(min_value=timedelta(microseconds=1)),
+    duration=st.timedeltas(timedelta(microseconds=1), timedelta(days=36525)),
     queue_name=st.none() | words,
     account=st.none() | words,
     reservation_id=st.none() | words,
@@ -285,3 +285,38 @@ def test_lists_changed_after_they_were_set() -> None:
 def test_serializer_is_abstract() -> None:
     with pytest.raises(TypeError):
         Serializer()  # type: ignore[abstract]
+
+
+def test_lossy_writes_what_people_can_read() -> None:
+    itself: list[object] = []
+    itself.append(itself)
+    custom = {
+        "a.path": Path("/x"),
+        "a.tuple": ("b", 1, None),
+        "a.set": {"d", "c"},
+        "a.dict": {1: float("inf"), "plain": [True, 2.5]},
+        "a.broken": Unprintable(),
+        "a.itself": itself,
+    }
+    spec = JobSpec(executable="x", attributes=JobAttributes(custom_attributes=custom))
+    with pytest.raises(InvalidJobException, match="without loss"):
+        spec_to_dict(spec)
+    written = spec_to_dict(spec, lossy=True)["attributes"]["custom_attributes"]
+    assert "Unprintable object" in written.pop("a.broken")
+    assert json.dumps(written.pop("a.itself"), allow_nan=False)
+    assert written == {
+        "a.path": "/x",
+        "a.tuple": ["b", 1, None],
+        "a.set": ["c", "d"],
+        "a.dict": {"1": "inf", "plain": [True, 2.5]},
+    }
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_lossy_changes_nothing_that_json_can_hold() -> None:
+    spec = JobSpec(executable="x", attributes=JobAttributes(custom_attributes={"a.b": {"c": [1, 2.5, None, "d"]}}))
+    assert spec_to_dict(spec, lossy=True) == spec_to_dict(spec)

@@ -58,8 +58,8 @@ class Report:
 
     @property
     def hopeless(self) -> bool:
-        """Whether it says that the job waits for what can not happen any more."""
-        return not self.final and self.reason is Reason.DEPENDENCY_FAILED
+        """Whether it says that the job waits, or waited to its cancellation, for what can not happen any more."""
+        return self.reason is Reason.DEPENDENCY_FAILED and self.state in (JobState.QUEUED, JobState.CANCELED)
 
 
 @dataclass
@@ -81,6 +81,7 @@ class Evidence:
         details_alive: whether they said that the job is alive.
         trusted: whether the scheduler's exit codes are those of the job.
         limit_signals: the signals that end a job at its time limit, where the scheduler does not tell that cause.
+        silence: the sentence for a job that its source does not know any more.
         explained: whether only the costly sources know that a waiting job waits in vain, and this one may.
         hopeless: whether the job waited in vain, so that it is withdrawn from the scheduler.
     """
@@ -99,6 +100,7 @@ class Evidence:
     details_alive: bool = False
     trusted: bool = False
     limit_signals: frozenset[int] = frozenset()
+    silence: str = "the scheduler lists the job no longer, and no record says how it ended"
     explained: bool = False
     hopeless: bool = False
 
@@ -198,14 +200,7 @@ def _unlisted(evidence: Evidence, seconds: float, patience: Patience) -> Verdict
         )
     if seconds < patience.lost:
         return Verdict(ask_scheduler=True, ask_details=True)
-    return Verdict(
-        _status(
-            evidence,
-            JobState.FAILED,
-            Reason.LOST,
-            f"the scheduler has not listed the job for {seconds:.0f} seconds, and no record says how it ended",
-        )
-    )
+    return Verdict(_status(evidence, JobState.FAILED, Reason.LOST, evidence.silence))
 
 
 def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
@@ -214,9 +209,10 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
     if report.state is JobState.CANCELED:
         if _in_vain(evidence):
             return Verdict(_status(evidence, JobState.FAILED, Reason.DEPENDENCY_FAILED, report.message))
-        if report.reason is None and not evidence.cancel_delivered and not evidence.details_asked:
+        by = None if report.hopeless else report.reason
+        if by is None and not evidence.cancel_delivered and not evidence.details_asked:
             return Verdict(ask_details=True)  # accounting knows by whom
-        return Verdict(_status(evidence, JobState.CANCELED, report.reason or Reason.CANCELLED, report.message))
+        return Verdict(_status(evidence, JobState.CANCELED, by or Reason.CANCELLED, report.message))
     if report.state is JobState.FAILED and _overran(evidence, report) and not evidence.cancel_delivered:
         return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     if report.reason not in (None, Reason.EXIT, Reason.SIGNAL):

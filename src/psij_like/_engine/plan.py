@@ -245,6 +245,7 @@ def needs_shell(spec: JobSpec, launch: Launch) -> bool:
         or spec.stage_in
         or spec.stage_out
         or spec.cleanup
+        or resolve(spec.resources).processes > 1  # which have a PSIJ_NODEFILE
         or launch.argv[: 1 + len(spec.arguments or ())] != (str(spec.executable), *(spec.arguments or ()))
     )
 

@@ -5,37 +5,115 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import psutil
 
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL
+_MARKS = re.compile(rb"(?:^|\0)PSIJ_JOB_ID=([^\0]+)")
+
+
+class Leader(NamedTuple):
+    """The process that a job was started as.
+
+    Attributes:
+        pid: its id.
+        start: what `start_time` said of it; "" if whoever has the id now is meant.
+    """
+
+    pid: int
+    start: str = ""
+
+
+class _Seen(NamedTuple):
+    parent: int
+    session: int
+    start: int  # clock ticks since boot
 
 
 def process_tree(pid: int, job: str) -> list[psutil.Process]:
-    """The processes of a job: its leader's descendants, its session, and orphans that carry its PSIJ_JOB_ID."""
+    """The processes of one job; see `process_trees`."""
+    return process_trees({job: Leader(pid)})[job]
+
+
+def process_trees(jobs: Mapping[str, Leader]) -> dict[str, list[psutil.Process]]:
+    """The processes of jobs: leaders, their sessions, orphans that carry a PSIJ_JOB_ID, and all descendants of these.
+
+    One look at the processes of this machine, however many jobs there are. The leader comes first, and parents before
+    their children. This process itself belongs to none.
+    """
     import psutil  # noqa: PLC0415 - slow to import, needed only here
 
-    found: dict[int, psutil.Process] = {}
-    with contextlib.suppress(psutil.Error):
-        leader = psutil.Process(pid)
-        found = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
-    mark = f"PSIJ_JOB_ID={job}".encode()
-    for process in psutil.process_iter():
-        if process.pid in found or process.pid == os.getpid():
-            continue
-        with contextlib.suppress(psutil.Error, OSError):
-            if os.getsid(process.pid) == pid or mark in _environ(process.pid):
-                for member in [process, *process.children(recursive=True)]:
-                    found[member.pid] = member
-    return list(found.values())
+    seen = _processes()
+    seen.pop(os.getpid(), None)
+    owners = _owners(jobs, seen)
+    found: dict[str, list[psutil.Process]] = {job: [] for job in jobs}
+    leaders = {leader.pid for leader in jobs.values()}
+    for pid in sorted(owners, key=lambda pid: (pid not in leaders, seen[pid].start)):
+        with contextlib.suppress(psutil.Error, OSError, IndexError):
+            process = psutil.Process(pid)
+            if _seen(pid).start == seen[pid].start:  # else the id has come to mean another process since the look
+                found[owners[pid]].append(process)
+    return found
 
 
-def _environ(pid: int) -> list[bytes]:
-    with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-        return file.read().split(b"\0")
+def _owners(jobs: Mapping[str, Leader], seen: Mapping[int, _Seen]) -> dict[int, str]:
+    """The jobs of the processes that belong to one."""
+    leaders: dict[int, str] = {}
+    for job, (pid, start) in jobs.items():
+        # A session keeps its id from being given again. So where another process has it, nobody of the session is left.
+        if not start or pid not in seen or _start_text(seen[pid].start) == start:
+            leaders[pid] = job
+    owners: dict[int, str | None] = {}
+    for pid, process in seen.items():
+        owner = leaders.get(pid, leaders.get(process.session))
+        owners[pid] = owner if owner is not None else _marked(pid, jobs)
+    for pid in seen:
+        line = [pid]  # up to the first ancestor that belongs to a job, or to the last one
+        while owners[line[-1]] is None:
+            child = seen[line[-1]]
+            parent = seen.get(child.parent)
+            if parent is None or parent.start > child.start or child.parent in line:
+                break
+            line.append(child.parent)
+        if owners[line[-1]] is not None:
+            owners.update(dict.fromkeys(line, owners[line[-1]]))
+    return {pid: job for pid, job in owners.items() if job is not None}
+
+
+def _marked(pid: int, jobs: Mapping[str, Leader]) -> str | None:
+    """The job that a process's environment names."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+            marks = _MARKS.findall(file.read())
+    except OSError:  # it has ended, or is not the user's
+        return None
+    return next((job for job in map(os.fsdecode, marks) if job in jobs), None)
+
+
+def _processes() -> dict[int, _Seen]:
+    """The processes of this machine."""
+    seen: dict[int, _Seen] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                seen[int(name)] = _seen(int(name))
+    return seen
+
+
+def _seen(pid: int) -> _Seen:
+    fields = _stat(pid)
+    return _Seen(int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def _stat(pid: int) -> list[bytes]:
+    """What the kernel says of a process, from its state on. OSError, IndexError if there is none."""
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        return file.read().rpartition(b")")[2].split()
 
 
 def umask() -> str:
@@ -56,11 +134,13 @@ def _boot_id() -> str:
 def start_time(pid: int) -> str:
     """When a process started, in the kernel's clock ticks since boot, with the boot's id; '' if there is none."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            ticks = file.read().rpartition(b")")[2].split()[19].decode()
-        return f"{ticks}@{_boot_id()}"
+        return _start_text(_stat(pid)[19].decode())
     except (OSError, IndexError):
         return ""
+
+
+def _start_text(ticks: object) -> str:
+    return f"{ticks}@{_boot_id()}"
 
 
 def lives(pid: int, start: str) -> bool:
@@ -68,8 +148,7 @@ def lives(pid: int, start: str) -> bool:
     if start_time(pid) != start:
         return False
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        return _stat(pid)[0] not in (b"Z", b"X")
     except (OSError, IndexError):
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import signal
@@ -12,6 +13,9 @@ from typing import Any
 
 # What stands in for an executable that cannot be started: a real process, which fails as a shell's would.
 _STAND_IN = ("/bin/sh", "-c", 'printf "%s\\n" "psij: $1" >&2; exit "$2"', "psij")
+_LONGEST = 2000  # characters of a sentence that are printed: it may cite what is too long for an argument
+# A job starts with nothing ignored, whatever the client or those who started it ignore.
+_SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Request:
         files: paths for standard input, output and error.
         walltime: seconds until the job is ended.
         look_up: whether `argv[0]` is looked up as the job's executable (else it is the shell that runs a body).
+        umask: the umask of the client when it submitted the job.
     """
 
     job: str
@@ -43,6 +48,7 @@ class Request:
     files: list[str]
     walltime: float
     look_up: bool
+    umask: int
 
 
 class _LaunchError(Exception):
@@ -57,10 +63,13 @@ def spawn(request: Request, environment: Mapping[str, str]) -> tuple[int, str | 
     Raises:
         OSError, ValueError: not even that could be started.
     """
+    before = os.umask(request.umask)
     try:
         return _command(request, environment), None
     except _LaunchError as error:
-        return _stand_in(request, environment, error), str(error)
+        return _stand_in(request, error), str(error)
+    finally:
+        os.umask(before)
 
 
 def _command(request: Request, environment: Mapping[str, str]) -> int:
@@ -75,13 +84,16 @@ def _command(request: Request, environment: Mapping[str, str]) -> int:
         with contextlib.ExitStack() as stack:
             return _start(path, request.argv, environment, _open_files(request.files, stack))
     except OSError as error:
-        raise _LaunchError(f"'{request.argv[0]}' can not be started: {error.strerror}", 126) from error
+        why = error.strerror
+        if error.errno == errno.E2BIG:
+            why = "its arguments and environment are too long for this system"
+        raise _LaunchError(f"'{request.argv[0]}' can not be started: {why}", 126) from error
     finally:
         os.chdir("/")
 
 
-def _stand_in(request: Request, environment: Mapping[str, str], error: _LaunchError) -> int:
-    argv = [*_STAND_IN, str(error), str(error.exit_code)]
+def _stand_in(request: Request, error: _LaunchError) -> int:
+    argv = [*_STAND_IN, str(error)[:_LONGEST], str(error.exit_code)]
     with contextlib.ExitStack() as stack:
         try:
             os.chdir(request.cwd)
@@ -90,7 +102,8 @@ def _stand_in(request: Request, environment: Mapping[str, str], error: _LaunchEr
             files = [_null()] * 3
         finally:
             os.chdir("/")
-        return _start(argv[0], argv, environment, files)
+        # The job's environment may be what can not be passed on.
+        return _start(argv[0], argv, {"PATH": os.defpath}, files)
 
 
 @functools.cache
@@ -128,7 +141,7 @@ def _start(path: str, argv: Sequence[str], environment: Mapping[str, str], files
         file_actions=[(os.POSIX_SPAWN_DUP2, file, number) for number, file in enumerate(files)],
         setsid=True,
         setsigmask=(),
-        setsigdef=(signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ),
+        setsigdef=_SIGNALS,
     )
 
 

@@ -41,6 +41,8 @@ class SupervisorClient:
     def run(self, job: str, **request: object) -> tuple[int, bool]:
         """Start a job (see `spawn.Request`). Its process id, and whether it is running its command.
 
+        This process's environment and umask go along.
+
         Raises:
             SupervisorLost: nobody knows whether it was started.
             OSError: the supervisor can not start it, or can not itself be started.
@@ -56,7 +58,7 @@ class SupervisorClient:
                 if environment != self._base:
                     _send(connection, {"do": "base", "environment": environment})
                     self._base = environment
-                _send(connection, {"do": "run", "job": job, **request})
+                _send(connection, {"do": "run", "job": job, "umask": int(umask(), 8), **request})
             if not answered.wait(_START_LIMIT) or "lost" in answer:
                 raise SupervisorLost("the supervisor of local jobs does not answer")
         except KeyboardInterrupt:
@@ -91,7 +93,7 @@ class SupervisorClient:
             if not sys.executable:
                 raise OSError("sys.executable is not set, so the supervisor of local jobs can not be started")
             supervisor = subprocess.Popen(
-                [sys.executable, "-m", "psij_like._engine.supervisor", umask()],
+                [sys.executable, "-m", "psij_like._engine.supervisor"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

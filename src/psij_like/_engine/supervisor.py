@@ -24,19 +24,26 @@ import contextlib
 import ctypes
 import heapq
 import json
+import math
 import os
 import selectors
 import signal
 import socket
-import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from psij_like._engine.journal_writer import JournalWriter
-from psij_like._engine.processes import GRACE, process_tree, start_time
+from psij_like._engine.processes import GRACE, Leader, process_trees, start_time
 from psij_like._engine.spawn import Request, spawn
 
+if TYPE_CHECKING:
+    import psutil
+
 _GIVE_UP = 600.0  # seconds after which a supervisor with nothing else to do no longer tries
+_LONGEST_WAIT = 3600.0  # seconds; epoll takes no more than 24.8 days
+_LOOK = 0.1  # seconds between looks at what outlived its leader
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -45,9 +52,12 @@ class _Running:
     job: str
     journal: str
     directory: str | None
-    pid: int
+    leader: Leader
     failure: str | None = None  # why a stand-in runs in its place
     imposed: str | None = None  # why we end it: "timeout" or "cancelled"
+    kill_at: float = math.inf  # when an imposed end's grace is over (monotonic clock)
+    code: int | None = None  # how its leader ended
+    known: set[psutil.Process] = field(default_factory=set)  # the processes of one whose end is imposed
 
 
 class Supervisor:
@@ -66,6 +76,10 @@ class Supervisor:
         self._idle_since = time.monotonic()
         self._identity = [os.getpid(), start_time(os.getpid())]
         self._timers: list[tuple[float, str, str]] = []
+        # A look at all processes takes long. So the jobs that want one are gathered, and share it.
+        self._to_end: dict[str, str] = {}  # jobs to be ended, and why
+        self._to_look_at: dict[str, None] = {}  # jobs whose end is imposed, where something may have changed
+        self._next_look = 0.0
 
     def run(self) -> None:
         """Serve the client until it has gone and no job is left."""
@@ -89,6 +103,7 @@ class Supervisor:
                     self._receive()
             self._reap()
             self._run_timers()
+            self._end_trees()
             self._journal.retry()
 
     def _hopes(self) -> bool:
@@ -153,14 +168,15 @@ class Supervisor:
         except Exception as error:
             self._send({"job": request.job, "refused": f"{type(error).__name__}: {error}"})
             return
-        running = _Running(request.job, request.journal, request.directory, pid, failure)
+        leader = Leader(pid, start_time(pid))
+        running = _Running(request.job, request.journal, request.directory, leader, failure)
         self._jobs[request.job] = self._by_pid[pid] = running
         self._journal.add(
             running.journal,
             {
                 "job": request.job,
                 "pid": pid,
-                "start": start_time(pid),
+                "start": leader.start,
                 "supervisor": self._identity,
                 "directory": request.directory,
                 "intent": request.intent,
@@ -181,16 +197,17 @@ class Supervisor:
                 return
             running = self._by_pid.pop(pid, None)
             if running is not None:  # else an orphan of a job, which came to us as their subreaper
-                self._finish(running, os.waitstatus_to_exitcode(status))
+                running.code = os.waitstatus_to_exitcode(status)
+                if running.imposed is None:
+                    self._finish(running, running.code)
+                else:
+                    self._to_look_at[running.job] = None  # for what outlived its leader
 
     def _finish(self, running: _Running, code: int) -> None:
-        ended = time.time()
-        if running.imposed is not None:
-            self._end_tree(running, signal.SIGKILL)  # what outlived its leader
         line: dict[str, object] = {
             "job": running.job,
-            "pid": running.pid,
-            "ended": ended,
+            "pid": running.leader.pid,
+            "ended": time.time(),
             "exit_code": code if code >= 0 else 128 - code,
             "reason": running.imposed or ("launch_failed" if running.failure else "exit" if code >= 0 else "signal"),
             "failure": running.failure,
@@ -200,19 +217,60 @@ class Supervisor:
         self._send({"job": running.job, "end": line})
 
     def _impose(self, job: str, reason: str) -> None:
-        self._reap()  # a job that has ended by itself keeps its end
         running = self._jobs.get(job)
-        if running is None or running.imposed is not None:
+        if running is not None and running.imposed is None:
+            self._to_end.setdefault(job, reason)
+
+    def _end_trees(self) -> None:
+        """Go on with all imposed ends, with one look at the processes of this machine."""
+        begun = time.monotonic()
+        if not (self._to_end or self._to_look_at) or begun < self._next_look:
             return
+        to_end, self._to_end = self._to_end, {}
+        to_look_at, self._to_look_at = self._to_look_at, {}
+        jobs = [self._jobs[job] for job in {**to_end, **to_look_at} if job in self._jobs]
+        if not jobs:
+            return
+        calm = {running.job for running in jobs if not any(map(_alive, running.known))}
+        trees = process_trees({running.job: running.leader for running in jobs})
+        self._reap()  # a job that has ended by itself keeps its end
+        for running in jobs:
+            if running.job not in self._jobs:
+                continue
+            if running.imposed is None:
+                self._begin_end(running, to_end[running.job], trees[running.job])
+            else:
+                self._go_on_ending(running, trees[running.job], running.job in calm)
+        self._next_look = 2 * time.monotonic() - begun  # half of the time is for other things
+
+    def _begin_end(self, running: _Running, reason: str, processes: Iterable[psutil.Process]) -> None:
         running.imposed = reason
+        running.kill_at = time.monotonic() + GRACE
         if reason == "cancelled" and running.directory is not None:
             with contextlib.suppress(OSError):  # the body stages differently for a cancelled job
                 os.close(os.open(f"{running.directory}/cancel", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        self._end_tree(running, signal.SIGTERM)
-        self._push_timer(GRACE, job, "kill")
+        running.known.update(processes)
+        _signal(processes, signal.SIGTERM)
+        self._push_timer(GRACE, running.job, "kill")
+
+    def _go_on_ending(self, running: _Running, processes: Iterable[psutil.Process], calm: bool) -> None:
+        """The grace is over, or the leader has ended, and perhaps all that outlived it.
+
+        `calm`: none of the processes that were known lived any more when the look at them all began.
+        """
+        # What was alive when the look began may have started others behind the look's back.
+        empty = calm and running.known.issuperset(processes)
+        running.known.update(processes)
+        over = time.monotonic() >= running.kill_at
+        if over:
+            _signal(running.known, signal.SIGKILL)
+        if running.code is not None and (over or empty):
+            self._finish(running, running.code)
+        elif running.code is not None:
+            self._push_timer(_LOOK, running.job, "look")
 
     def _push_timer(self, seconds: float, job: str, what: str) -> None:
-        if len(self._timers) > 2 * len(self._jobs) + 1000:  # most belong to jobs that ended long before their limit
+        if len(self._timers) > 4 * len(self._jobs) + 1000:  # most belong to jobs that ended long before their limit
             self._timers = [timer for timer in self._timers if timer[1] in self._jobs]
             heapq.heapify(self._timers)
         heapq.heappush(self._timers, (time.monotonic() + seconds, job, what))
@@ -223,31 +281,48 @@ class Supervisor:
                 for job in marks.read().split():
                     self._impose(job, "cancelled")
 
-    def _timeout(self) -> float | None:
-        due = [self._timers[0][0]] if self._timers else []
+    def _timeout(self) -> float:
+        due = [time.monotonic() + _LONGEST_WAIT]
+        if self._timers:
+            due.append(self._timers[0][0])
+        if self._to_end or self._to_look_at:
+            due.append(self._next_look)
         if self._journal.retry_at is not None:
             due.append(self._journal.retry_at)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        return max(0.0, min(due) - time.monotonic())
 
     def _run_timers(self) -> None:
         while self._timers and (self._timers[0][0] <= time.monotonic() or self._timers[0][1] not in self._jobs):
             _, job, what = heapq.heappop(self._timers)
             running = self._jobs.get(job)
-            if running is not None and what == "timeout":
+            if running is None:
+                continue
+            if what == "timeout":
                 self._impose(job, "timeout")
-            elif running is not None:
-                self._end_tree(running, signal.SIGKILL)
+            elif what == "look" and any(map(_alive, running.known)):
+                self._push_timer(_LOOK, job, "look")
+            else:  # the grace is over; or those that we know have ended, and may have started others
+                self._to_look_at[job] = None
 
-    def _end_tree(self, running: _Running, number: int) -> None:
-        for process in process_tree(running.pid, running.job):
-            with contextlib.suppress(Exception):  # it has ended, or is not ours to signal
-                process.send_signal(number)
+
+def _signal(processes: Iterable[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(Exception):  # it has ended, or is not ours to signal
+            process.send_signal(number)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != "zombie"
+    except Exception:  # it has ended
+        return False
 
 
 def main() -> None:
     """Serve the client whose socket is standard input."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # what the client blocks is what we have to hear
     os.chdir("/")
-    os.umask(int(sys.argv[1], 8))
+    os.umask(0o077)
     with contextlib.suppress(OSError, AttributeError):
         # Orphans of jobs come to us instead of to init, so that their exit leaves no zombie behind.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -3,8 +3,8 @@
 A job is a process in a session of its own, started by a small supervisor process that outlives the client. The native
 id is the process id. A job that needs no shell (no staging, no scripts to source, one process) is the executable
 itself; any other runs `templates/local.mustache`. The walltime is enforced; cancelling ends the whole process tree,
-SIGTERM first and SIGKILL 5 seconds later. Resources, queue, account and reservation are accepted and mean nothing
-here, but for the number of processes that a launcher starts.
+SIGTERM first and SIGKILL 5 seconds later. The job has ended when all of that tree has. Resources, queue, account and
+reservation are accepted and mean nothing here, but for the number of processes that a launcher starts.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_troubl
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus
+from psij_like.job_status import REASON, JobStatus, Reason
 
+_SILENCE = "the process has ended, and nobody wrote down how"
 # Nothing is asked at intervals: the supervisor and the watcher tell of every end at once.
 _PACE = Pace(first=30.0, shortest=0.05, longest=30.0, patience=Patience(record=1.0, lost=2.0))
 
@@ -92,6 +93,7 @@ class LocalJobExecutor(TrackedJobExecutor):
         job._native_id = str(pid)
         _house().remember_own(job.id, partial(self._journals.find, str(pid)))
         tracked = Tracked(self._followed(job), job.id, files, plan.walltime)
+        tracked.evidence.silence = _SILENCE
         if running and files is None:
             tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
         return tracked
@@ -106,11 +108,14 @@ class LocalJobExecutor(TrackedJobExecutor):
         end = self._store.find_end(pid)
         entry = self._journals.find(pid)
         if entry is None:
-            _house().watch_foreign(pid)
+            if end is None and not _house().watch_foreign(pid):
+                message = f"no process of this machine has the id {pid}, and no journal tells of a job that had it"
+                return JobStatus(JobState.FAILED, message=message, metadata={REASON: str(Reason.LOST)})
             return end
         if end is not None and entry.end is not None and end.time >= float(entry.start["intent"]["submitted"]):
             return end
         tracked.native_id = entry.job
+        tracked.evidence.silence = _SILENCE
         if entry.start["directory"] is not None:
             files = JobFiles(self._host, Path(entry.start["directory"]))
             tracked.files = files if self._host.names(files.directory) else None
@@ -121,7 +126,12 @@ class LocalJobExecutor(TrackedJobExecutor):
         if plan.dependencies:
             raise InvalidJobException("JobAttributes.dependencies: 'local' has no queue in which a job could wait")
 
-    def _deliver_cancel(self, job: Job, native_id: str) -> None:
+    def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
+        for job, native_id in native_ids.items():
+            self._end(job, native_id)
+        return {}
+
+    def _end(self, job: Job, native_id: str) -> None:
         if _house().supervisor.kill(job.id):
             return
         entry = self._journals.find(native_id)
@@ -207,10 +217,12 @@ class _House:
         if native_id.isdigit():
             self._foreign[native_id] = start_time(int(native_id))
 
-    def watch_foreign(self, native_id: str) -> None:
-        """Ask again when a process ends that no supervisor started."""
-        if self.foreign_alive(native_id):
+    def watch_foreign(self, native_id: str) -> bool:
+        """Ask again when a process ends that no supervisor started. False if there is no such process."""
+        alive = self.foreign_alive(native_id)
+        if alive:
             self._watcher.watch("", int(native_id))
+        return alive
 
     def foreign_alive(self, native_id: str) -> bool:
         """Whether a process that no supervisor started lives."""

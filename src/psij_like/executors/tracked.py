@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from psij_like._engine.plan import Launch, Plan, make_plan
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker
 from psij_like.exceptions import InvalidJobException, SubmitException
-from psij_like.job import Job
-from psij_like.job_executor import JobExecutor, JobExecutorConfig
+from psij_like.job import Job, checked_job
+from psij_like.job_executor import JobExecutor, JobExecutorConfig, raise_failures
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.launcher import launcher_for
@@ -63,12 +63,8 @@ class TrackedJobExecutor(JobExecutor):
         """
 
     @abstractmethod
-    def _deliver_cancel(self, job: Job, native_id: str) -> None:
-        """Have the job cancelled.
-
-        Raises:
-            SubmitException: the request could not be delivered.
-        """
+    def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
+        """Have jobs cancelled; those whose requests could not be delivered, and why."""
 
     def _deliver_hold(self, native_id: str) -> None:
         """Keep a waiting job from starting. SubmitException if that can not be asked for."""
@@ -93,7 +89,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def submit(self, job: Job) -> None:
         """See `JobExecutor.submit`."""
-        job._claim(self)
+        checked_job(job)._claim(self)
         begun = time.time()  # the job may be running before the backend's command returns
         attempt = Attempt()
         try:
@@ -111,17 +107,29 @@ class TrackedJobExecutor(JobExecutor):
 
     def cancel(self, job: Job) -> None:
         """See `JobExecutor.cancel`."""
-        if job.status.final:
-            return
-        native_id = _submitted(job, "cancelled")
-        tracker = self._tracker()
-        tracker.cancelling(job, delivered=None)
-        delivered = False
+        self.cancel_bulk([job])
+
+    def cancel_bulk(self, jobs: Iterable[Job]) -> None:
+        """See `JobExecutor.cancel_bulk`."""
+        failures: dict[Job, SubmitException] = {}
+        native_ids: dict[Job, str] = {}
+        for job in jobs:
+            try:
+                if not checked_job(job).status.final:
+                    native_ids[job] = _submitted(job, "cancelled")
+            except SubmitException as error:
+                failures[job] = error
+        for job in native_ids:
+            self._tracker().cancelling(job, delivered=None)
+        delivered: Collection[Job] = ()
         try:
-            self._deliver_cancel(job, native_id)
-            delivered = True
+            refused = self._deliver_cancels(native_ids)
+            delivered = native_ids.keys() - refused.keys()
+            failures.update(refused)
         finally:
-            tracker.cancelling(job, delivered=delivered)
+            for job in native_ids:
+                self._tracker().cancelling(job, delivered=job in delivered)
+        raise_failures(failures)
 
     def hold(self, job: Job) -> None:
         """See `JobExecutor.hold`."""
@@ -140,7 +148,7 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.attach`."""
         if not isinstance(native_id, str) or not native_id.strip():
             raise InvalidJobException(f"native_id: {native_id!r} is not an id; expected a non-empty str")
-        job._claim(self)
+        checked_job(job)._claim(self)
         job._native_id = native_id
         if not self._may_be_id(native_id):
             message = f"{native_id!r} is not the id of a job: {self.name} has no ids like that"
@@ -219,9 +227,10 @@ class TrackedJobExecutor(JobExecutor):
 
 def _submitted(job: Job, verb: str) -> str:
     """The job's native id. SubmitException if it has none."""
-    if job.native_id is None:
+    native_id = checked_job(job).native_id
+    if native_id is None:
         raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
-    return job.native_id
+    return native_id
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ _RUNS_AGAIN = frozenset([24, 25])
 
 
 def ends(text: str) -> Iterator[Report]:
-    """What the records in qacct's output, written in UTC, say; a job has one for each of its runs, the last one last."""
+    """What the records in qacct's output, written in UTC, say; a job has one for each run, the last one last."""
     for record in re.split("^={20,}$", text, flags=re.MULTILINE):
         report = _ended(dict(re.findall(r"^(\w+) +(.*?) *$", record, re.MULTILINE)))
         if report is not None:

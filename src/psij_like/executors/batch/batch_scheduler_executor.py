@@ -8,7 +8,7 @@ import os
 import pwd
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +28,7 @@ from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 
 _log = logging.getLogger(__name__)
+_IDS_IN_A_COMMAND = 500
 
 
 class BatchSchedulerExecutorConfig(JobExecutorConfig):
@@ -249,21 +250,43 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             return Inheritance(remove=frozenset(inherited))
         return Inheritance()
 
-    def _deliver_cancel(self, job: Job, native_id: str) -> None:
+    def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
+        marks = {job: self._mark_cancelled(job, native_id) for job, native_id in native_ids.items()}
+        jobs = list(native_ids)
+        size = _IDS_IN_A_COMMAND if self._backend.cancels_many else 1
+        failures: dict[Job, SubmitException] = {}
+        for group in (jobs[start : start + size] for start in range(0, len(jobs), size)):
+            failures.update(self._cancel_group({job: native_ids[job] for job in group}))
+        for job in failures:
+            mark = marks[job]
+            if mark is not None:
+                with contextlib.suppress(OSError):
+                    self._host.remove(mark)
+        return failures
+
+    def _mark_cancelled(self, job: Job, native_id: str) -> Path | None:
+        """Tell the body, which stages differently then. The directory of a job that has just ended goes away."""
         own = self._store.of(job.id)
         files = own if self._host.names(own.directory) else self._store.find(native_id)
-        if files is not None:
-            # The body stages differently for a cancelled job. The directory of one that has just ended goes away.
-            with file_trouble(self._store.directory), contextlib.suppress(FileNotFoundError):
-                files.host.write(files.path("cancel"), "")
+        if files is None:
+            return None
+        with file_trouble(self._store.directory), contextlib.suppress(FileNotFoundError):
+            files.host.write(files.path("cancel"), "")
+        return files.path("cancel")
+
+    def _cancel_group(self, native_ids: Mapping[Job, str]) -> dict[Job, SubmitException]:
+        """Cancel by one command; if that fails, one by one, to see what failed."""
         try:
-            with self._requests("cancel", native_id):
-                self._source.cancel([native_id])
-        except SubmitException:
-            if files is not None:
-                with contextlib.suppress(OSError):
-                    files.host.remove(files.path("cancel"))
-            raise
+            with self._requests("cancel", ", ".join(native_ids.values())):
+                self._source.cancel(list(native_ids.values()))
+        except SubmitException as error:
+            if len(native_ids) == 1:
+                return dict.fromkeys(native_ids, error)
+            found: dict[Job, SubmitException] = {}
+            for job, native_id in native_ids.items():
+                found.update(self._cancel_group({job: native_id}))
+            return found
+        return {}
 
     def _deliver_hold(self, native_id: str) -> None:
         with self._requests("hold", native_id):

@@ -50,7 +50,8 @@ class Cobalt(Backend):
     name = "cobalt"
     install_hint = "install Cobalt's client commands, or load the module that provides them"
     native_ids = r"[1-9][0-9]{0,11}"
-    own_options = frozenset(["mode", "debuglog", "dependencies", "help", "version", "i", "v"])
+    option_names = r"(?!he)[A-Za-z][A-Za-z0-9_-]*"  # -h holds a job, --help makes none
+    own_options = frozenset(["mode", "debuglog", "dependencies", "version", "i", "v"])
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTEROK: "--dependencies"}
     own_variables = ("COBALT_", "QSTAT_HEADER")
@@ -118,7 +119,7 @@ class Cobalt(Backend):
         ended = _LOG_EXIT.search(text)
         if overran:
             return Report(native_id, JobState.FAILED, reason=Reason.TIMEOUT)
-        if deleted and not ended:
+        if deleted and (not ended or int(ended[1]) > 128):
             by = deleted[1]
             reason = Reason.CANCELLED if by in (None, self.user.name) else Reason.CANCELLED_BY_ADMIN
             return Report(native_id, JobState.CANCELED, reason=reason)

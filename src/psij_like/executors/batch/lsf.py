@@ -49,6 +49,7 @@ _CAUSES = (
     ("TERM_FORCE_ADMIN", JobState.CANCELED, Reason.CANCELLED_BY_ADMIN),
     ("TERM_ORPHAN", JobState.FAILED, Reason.DEPENDENCY_FAILED),
 )
+_FIELDS = "jobid stat job_name start_time"
 _NEVER = "never satisfied|invalid or never"
 
 
@@ -93,16 +94,17 @@ class Lsf(Backend):
         attributes, need = plan.spec.attributes, plan.resources
         if need.gpus_per_process and not self._units:
             raise InvalidJobException("ResourceSpecV1.gpu_cores_per_process: volclava knows no GPUs; leave it out")
+        if attributes.reservation_id and not self._units:
+            raise InvalidJobException("JobAttributes.reservation_id: volclava has no reservations; leave it out")
         memory = need.memory_per_node
         wait_for = (f"{self.dependencies[kind]}({native_id})" for kind, native_id in plan.dependencies)
         options = {
             "J": plain_name(plan.spec.name or "job", "A-Za-z0-9_.+-", 200),
             "o": "/dev/null",
             "n": need.processes * need.cores_per_process,
-            "R": [
-                f"span[ptile={need.processes_per_node * need.cores_per_process}]",
-                *([] if memory is None else [f"rusage[mem={mebibytes(memory)}{self._units}]"]),
-            ],
+            # In one: volclava takes no second -R.
+            "R": f"span[ptile={need.processes_per_node * need.cores_per_process}]"
+            + ("" if memory is None else f" rusage[mem={mebibytes(memory)}{self._units}]"),
             "M": None if memory is None else f"{mebibytes(memory)}{self._units}",
             "gpu": f"num={need.gpus_per_process * need.processes_per_node}" if need.gpus_per_process else None,
             "x": need.exclusive,
@@ -123,7 +125,7 @@ class Lsf(Backend):
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.status_command`."""
-        return Command(("bjobs", "-a", "-o", "jobid stat job_name", "-json"))
+        return Command(("bjobs", "-a", "-o", _FIELDS, "-json"))
 
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`. The exit code tells more of the ids that were asked for than of the answer."""
@@ -141,12 +143,14 @@ class Lsf(Backend):
         for word, cause_state, reason in _CAUSES if native_state == "EXIT" else ():
             if exit_reason.startswith(word):
                 return Report(native_id, cause_state, native_state, exit_reason, reason, code)
+        if native_state == "EXIT" and code is None and record.get("START_TIME") in ("", "-"):
+            return Report(native_id, JobState.CANCELED, native_state)  # it was killed before it ever started
         return Report(native_id, state, native_state, "", held, code, _signal(code))
 
     def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
         """See `Backend.detail_command`: fields that only IBM's bjobs has, then its long form."""
         if number == 0:
-            fields = "jobid stat job_name exit_code exit_reason pend_reason"
+            fields = f"{_FIELDS} exit_code exit_reason pend_reason"
             return Command(("bjobs", "-a", "-o", fields, "-json", *native_ids))
         return Command(("bjobs", "-a", "-UF", *native_ids))
 
@@ -185,12 +189,15 @@ def _long_records(result: Result) -> Iterator[dict[str, str]]:
         head = re.match(r"Job <([0-9]+(?:\[[0-9]+\])?)>.* Status <([A-Z_]+)>", text)
         if head:
             code = re.search(r": Exited with exit code ([0-9]+)\.", text)
+            signal = re.search(r": Exited by signal ([0-9]{1,2})\.", text)
+            started = re.search(r"^[^<]*: (?:\[[0-9]+\] s|S)tarted ", text, re.MULTILINE)
             why = re.search(r"Completed <exit>; (TERM_\w+)", text)
             waits = re.search(r"PENDING REASONS:\n (.*)", text)
             yield {
                 "JOBID": head[1],
                 "STAT": head[2],
-                "EXIT_CODE": code[1] if code else "",
+                "START_TIME": "known" if started else "",
+                "EXIT_CODE": code[1] if code else str(128 + int(signal[1])) if signal else "",
                 "EXIT_REASON": why[1] if why else "",
                 "PEND_REASON": waits[1] if waits else "",
             }

@@ -123,8 +123,7 @@ class Slurm(Backend):
         final = state is not None and state.final
         signal = _SIGNAL.search(reason)
         if reason == "DependencyNeverSatisfied":
-            # Some sites have Slurm itself cancel such a job (kill_invalid_depend).
-            state, cause = (JobState.FAILED if final else state), Reason.DEPENDENCY_FAILED
+            cause = Reason.DEPENDENCY_FAILED  # a cancelled one too: some sites have Slurm itself cancel it
         elif state is JobState.QUEUED and _HELD.search(reason):
             cause = Reason.HELD
         elif native_state == "FAILED" and signal:

@@ -1,0 +1,117 @@
+"""What of the client's surroundings reaches local jobs, and what may not."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from executors.sites import LOCAL
+from executors.support import attach, client, completed, ended, shell, submit
+from local.test_processes import INTERNAL
+from psij_like import JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason, ResourceSpecV1
+
+around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
+
+
+@pytest.mark.parametrize("blocked", ["SIGCHLD", "SIGUSR1"])
+def test_a_client_that_blocks_signals(config: JobExecutorConfig, blocked: str) -> None:
+    script = f"""
+from datetime import timedelta
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{blocked}])
+job = submit("/bin/sh", ["-c", "sleep 0.3; exit 5"])
+print(job.wait(timedelta(seconds=10)))
+other = submit("/bin/sleep", ["600"])
+print(other.native_id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = client(LOCAL, config, script)
+    assert "exit_code=5" in done.stdout, done
+    job = attach(JobExecutor.get_instance("local", config=config), done.stdout.split()[-1])
+    job.cancel()
+    assert ended(job).state is JobState.CANCELED
+
+
+@around
+def test_signals_that_the_client_ignores(config: JobExecutorConfig, around: Mapping[str, Any], tmp_path: Path) -> None:
+    script = f"""
+for number in signal.valid_signals() - {{signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}}:
+    signal.signal(number, signal.SIG_IGN)
+completed = submit("/bin/grep", ["^SigIgn", "/proc/self/status"], stdout_path=arguments[0], **{around!r}).wait()
+assert completed.exit_code == 0, completed
+"""
+    done = client(LOCAL, config, script, str(tmp_path / "out"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int((tmp_path / "out").read_text().split()[1], 16) & ~INTERNAL == 0
+
+
+def test_J6_several_processes_without_a_launcher(executor: JobExecutor, tmp_path: Path) -> None:
+    spec = shell('wc -l <"$PSIJ_NODEFILE"', directory=tmp_path, stdout_path="out")
+    spec.resources = ResourceSpecV1(process_count=2)
+    completed(submit(executor, spec))
+    assert (tmp_path / "out").read_text().split() == ["2"]
+
+
+@pytest.mark.parametrize("too_long", ["environment", "arguments", "PATH"])
+def test_what_is_too_long_fails_the_job_and_says_so(executor: JobExecutor, too_long: str) -> None:
+    spec = JobSpec("/bin/true")
+    if too_long == "environment":
+        spec.environment = {f"LONG{number}": "x" * 100_000 for number in range(80)}
+    elif too_long == "arguments":
+        spec.arguments = ["x" * 100_000] * 80
+    else:
+        spec.executable, spec.environment = "x" * 30_000, {"PATH": "/" + "x" * 120_000}
+    status = ended(submit(executor, spec))
+    assert (status.state, status.reason) == (JobState.FAILED, Reason.LAUNCH_FAILED)
+    assert ("was not found" if too_long == "PATH" else "too long") in str(status.message)
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@around
+@pytest.mark.usefixtures("usual_umask")
+def test_the_umask_is_that_of_each_submit(executor: JobExecutor, tmp_path: Path, around: Mapping[str, Any]) -> None:
+    for umask in (0o022, 0o027, 0o077):
+        os.umask(umask)
+        name = f"{umask:03o}"
+        completed(submit(executor, shell("touch $1", f"made{name}", directory=tmp_path, stdout_path=name, **around)))
+        assert [stat.S_IMODE((tmp_path / file).stat().st_mode) for file in (name, f"made{name}")] == [
+            0o666 & ~umask
+        ] * 2
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody(_: int) -> NoReturn:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(ValueError, match=r"home directory.*JobExecutorConfig\(work_directory=\.\.\.\)"):
+        JobExecutor.get_instance("local")
+    executor = JobExecutor.get_instance("local", config=JobExecutorConfig(work_directory=tmp_path / "work"))
+    completed(submit(executor, JobSpec("/bin/true", directory=tmp_path)))
+
+
+def test_A1_an_id_that_no_process_has(executor: JobExecutor) -> None:
+    free = next(pid for pid in range(4_194_304, 1, -1) if not Path(f"/proc/{pid}").exists())
+    status = ended(attach(executor, str(free)), 1)
+    assert (status.state, status.reason) == (JobState.FAILED, Reason.LOST)
+    assert f"no process of this machine has the id {free}" in str(status.message)
+    assert "scheduler" not in str(status.message)
+
+
+def test_custom_attributes_of_other_executors_may_be_anything(executor: JobExecutor) -> None:
+    custom = {"lsf.alloc": Path("/x"), "pbs.l": ("a", 1), "cobalt.attrs": {"b", "a"}, "slurm.x": object()}
+    spec = JobSpec("/bin/true")
+    spec.attributes.custom_attributes = custom
+    completed(submit(executor, spec))
