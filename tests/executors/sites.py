@@ -36,6 +36,9 @@ class Site:
         own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
         knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
         dependencies: the kinds of dependencies it has.
+        cancel: the command that cancels.
+        cancels_many: whether it may name many jobs.
+        refuses: the fields of ResourceSpecV1 that it can not express.
         queries: the commands that ask for states; the first one is for all jobs at once.
         nothing: a shell script that answers as the first of them does when there is no job.
         mystery: a sed script that makes the states in their answers unknown ones.
@@ -54,6 +57,9 @@ class Site:
     own_variables: tuple[str, ...] = ()
     knows_foreign_ends: bool = False
     dependencies: tuple[str, ...] = ()
+    cancel: str = ""
+    cancels_many: bool = True
+    refuses: tuple[str, ...] = ()
     queries: Sequence[str] = ()
     nothing: str = "exit 0"
     mystery: str = ""
@@ -110,6 +116,7 @@ SLURM = replace(
     own_variables=(*_USUAL, "SLURM", "GPU_DEVICE_ORDINAL"),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    cancel="scancel",
     queries=("squeue", "sacct"),
     mystery=r"s/|[A-Z_]\{4,\}|/|DAYDREAMING|/",
     shown={
@@ -126,6 +133,8 @@ PBS = replace(
     own_variables=(*_USUAL, "PBS_", "NCPUS", "OMP_NUM_THREADS"),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    cancel="qdel",
+    cancels_many=False,
     queries=("qstat",),
     nothing="""echo '{"pbs_server": "here"}'""",
     mystery=r's/"job_state":\(.*\)"[A-Z]"/"job_state":\1"?"/',
@@ -138,6 +147,7 @@ PBS_CLASSIC = replace(
     own_variables=(*_USUAL, "PBS_"),
     knows_foreign_ends=True,
     dependencies=("afterok", "afternotok", "afterany"),
+    cancel="qdel",
     queries=("qstat",),
     mystery="s/<job_state>.</<job_state>?</g",
 )
@@ -148,6 +158,7 @@ LSF = replace(
     pending={"lsf.H": True},
     own_variables=(*_USUAL, "LSB_", "LSF_", "LS_"),
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    cancel="bkill",
     queries=("bjobs",),
     nothing="echo 'No job found' >&2; exit 255",
     mystery=r's/"STAT":\(.*\)"[A-Z]*"/"STAT":\1"DAYDREAM"/; s/Status <[A-Z]*>/Status <DAYDREAM>/',
@@ -159,6 +170,8 @@ COBALT = replace(
     pending={"cobalt.h": True},
     own_variables=(*_USUAL, "COBALT_"),
     dependencies=("afterok",),
+    cancel="qdel",
+    refuses=("gpu_cores_per_process", "memory"),
     queries=("qstat",),
     nothing="exit 1",
     mystery="s/State *: .*/State : daydreaming/",
@@ -177,6 +190,7 @@ GRID_ENGINE = replace(
     ),
     knows_foreign_ends=True,
     dependencies=("afterany",),
+    cancel="qdel",
     queries=("qstat", "qacct"),
     nothing="echo '<job_info><queue_info></queue_info></job_info>'",
     mystery="s/<state>.*</<state>?</",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -118,6 +120,34 @@ def test_C2_cancelled_as_it_ends(executor: JobExecutor, ear: Ear) -> None:
     for job in jobs:
         assert ended(job).state in (JobState.COMPLETED, JobState.CANCELED)
         assert len([status for status in ear.heard(job) if status.final]) == 1
+
+
+@sites(having="cancel")
+def test_C1_many_are_cancelled_by_one_command_where_that_is_safe(
+    site: Site, executor: JobExecutor, work_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, real = work_directory / "calls", shutil.which(site.cancel)
+    (work_directory / site.cancel).write_text(f'#!/bin/sh\necho call >>"{log}"\nexec {real} "$@"\n')
+    (work_directory / site.cancel).chmod(0o755)
+    jobs = [submit(executor, JobSpec("/bin/sleep", ["600"])) for _ in range(6)]
+    with cancelled_afterwards(*jobs):
+        ended_before = submit(executor, JobSpec("/bin/true"))
+        completed(ended_before)
+        monkeypatch.setenv("PATH", f"{work_directory}:{os.environ['PATH']}")
+        executor.cancel_bulk([*jobs, ended_before])
+        for job in jobs:
+            canceled(job)
+    assert len(log.read_text().splitlines()) == (1 if site.cancels_many else len(jobs))
+    executor.cancel_bulk(jobs)
+
+
+def test_C3_of_many_those_are_named_that_can_not_be_cancelled(executor: JobExecutor) -> None:
+    good, never = submit(executor, JobSpec("/bin/sleep", ["600"])), [Job(JobSpec("/bin/true")) for _ in range(2)]
+    with cancelled_afterwards(good):
+        with pytest.raises(SubmitException, match=f"2 requests failed: .*{never[0].id}.*never submitted") as refusal:
+            executor.cancel_bulk([never[0], good, never[1]])
+        assert not refusal.value.transient
+        canceled(good)
 
 
 def test_C3_a_job_that_was_never_submitted(executor: JobExecutor) -> None:
