@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -12,7 +13,7 @@ from psij_like import plugins
 from psij_like._checks import by_typeguard, wrong_type
 from psij_like.exceptions import InvalidJobException
 from psij_like.job_executor import JobExecutorConfig
-from psij_like.resource_spec import Resources, resolve
+from psij_like.resource_spec import Resources, ResourceSpec, resolve
 
 if TYPE_CHECKING:
     from psij_like.job import Job
@@ -99,6 +100,17 @@ class Launcher(ABC):
                 f"JobSpec.executable: {self.name} would take {executable!r} for an option; write './{executable}'"
             )
         return [*self.prefix(resolve(spec.resources)), executable, *(spec.arguments or ())]
+
+    def prefix_text(self, resources: ResourceSpec | None = None) -> str:
+        """The same as text for a shell script: `srun --ntasks=4 --nodes=2 ...`, to put before a command.
+
+        Args:
+            resources: what the script's job asks for; None is one process on one node.
+
+        Raises:
+            InvalidJobException: the launcher has no options, or not for these resources.
+        """
+        return shlex.join(self.prefix(resolve(resources)))
 
     def option_words(self, *, joined: bool = True) -> list[str]:
         """The further options as words of a command line; `joined` writes long ones as `--name=value`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 
 import pytest
@@ -27,3 +28,13 @@ LARGE = ResourceSpecV1(node_count=2, processes_per_node=3, cpu_cores_per_process
 def test_command_lines(name: str, options: Mapping[str, object], expected: str) -> None:
     job = Job(JobSpec("prog", ["-x"], resources=LARGE))
     assert " ".join(Launcher.get_instance(name, options=options).get_launch_command(job)) == expected
+
+
+def test_the_prefix_as_text_for_scripts() -> None:
+    assert Launcher.get_instance("srun", options={"x": "a b"}).prefix_text(LARGE) == (
+        "srun --ntasks=6 --nodes=2 --ntasks-per-node=3 --cpus-per-task=4 -x 'a b' --"
+    )
+    assert Launcher.get_instance("single").prefix_text() == ""
+    text = Launcher.get_instance("multiple").prefix_text(ResourceSpecV1(process_count=3))
+    done = subprocess.run(["sh", "-c", f"{text} echo hi"], capture_output=True, text=True, check=True)
+    assert done.stdout == "hi\n" * 3
