@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -175,6 +176,16 @@ class JobExecutor(ABC):
             except SubmitException as error:
                 failures[job] = error
         raise_failures(failures)
+
+    def recover(self) -> builtins.list[Job]:
+        """The jobs of earlier processes that the work directory remembers and whose end nobody has seen.
+
+        They have their ids and specifications, and are followed from now on, to the end, be it long past. A job of which
+        nobody knows whether it was submitted, as its process died in the middle of that, is submitted again if no copy
+        of it runs or has run; earlier copies run nothing then. Jobs whose process lives are left to it. (Processes of
+        other machines can not be seen: what they do with their jobs goes on.)
+        """
+        return []
 
     def hold(self, job: Job) -> None:
         """Keep a waiting job from starting, until `release`. It is QUEUED with reason `held` then.

@@ -76,7 +76,8 @@ class Body:
         return [state for state, _ in self.record().events]
 
     def claim(self) -> str | None:
-        return self.files.host.link_target(self.files.path("claim"))
+        assert self.plan is not None
+        return self.files.host.link_target(self.files.path(f"claim.{self.plan.token}"))
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 10

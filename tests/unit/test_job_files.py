@@ -161,10 +161,16 @@ def test_clean(record: Record, clean: bool) -> None:
 # ---- the store
 
 
+def created(store: Store, job_id: str, intent: dict[str, object]) -> JobFiles:
+    files = store.create(job_id)
+    files.remember(intent)
+    return files
+
+
 def test_modes(store: Store) -> None:
     old = os.umask(0o000)
     try:
-        files = store.create("a", {"x": 1})
+        files = created(store, "a", {"x": 1})
         store.remember_end("a", "1", JobStatus(JobState.COMPLETED))
         files.host.append(files.path("log"), "line\n")
         files.host.write(files.path("script"), "x", 0o700)
@@ -181,15 +187,15 @@ def test_modes(store: Store) -> None:
 
 
 def test_the_intent_is_whole_and_no_job_is_made_twice(store: Store) -> None:
-    files = store.create("a", {"x": [1, "ü"]})
+    files = created(store, "a", {"x": [1, "ü"]})
     assert json.loads(files.path("job.json").read_text()) == {"x": [1, "ü"]}
     with pytest.raises(FileExistsError):
-        store.create("a", {})
+        created(store, "a", {})
     assert json.loads(files.path("job.json").read_text()) == {"x": [1, "ü"]}
 
 
 def test_remove(store: Store) -> None:
-    files = store.create("a", {})
+    files = created(store, "a", {})
     files.remove()
     files.remove()
     assert not files.directory.exists()
@@ -197,9 +203,9 @@ def test_remove(store: Store) -> None:
 
 def test_find_takes_the_newest_of_a_reused_id(store: Store) -> None:
     for job_id, submitted in (("a", 1.0), ("b", 3.0), ("c", 2.0)):
-        files = store.create(job_id, {"submitted": submitted})
+        files = created(store, job_id, {"submitted": submitted})
         files.host.write(files.path("native_id"), "77\n")
-    other = store.create("d", {"submitted": 9.0})
+    other = created(store, "d", {"submitted": 9.0})
     other.host.write(other.path("native_id"), "777\n")
     found = store.find("77")
     assert found is not None
@@ -209,21 +215,21 @@ def test_find_takes_the_newest_of_a_reused_id(store: Store) -> None:
 
 
 def test_find_goes_by_the_claim_where_no_id_was_remembered(store: Store) -> None:
-    claimed = store.create("a", {"submitted": 1})
-    claimed.path("claim").symlink_to("5")
-    remembered = store.create("b", {"submitted": 2})
+    claimed = created(store, "a", {"submitted": 1})
+    claimed.path("claim.abc").symlink_to("5")
+    remembered = created(store, "b", {"submitted": 2})
     remembered.host.write(remembered.path("native_id"), "6\n")
-    remembered.path("claim").symlink_to("5")
+    remembered.path("claim.abc").symlink_to("5")
     found = store.find("5")
     assert found is not None
     assert found.directory.name == "a"
 
 
 def test_find_is_not_stopped_by_other_jobs(store: Store) -> None:
-    good = store.create("good", {"submitted": 1})
+    good = created(store, "good", {"submitted": 1})
     good.host.write(good.path("native_id"), "5\n")
     for number, text in enumerate(["", "{", "[]", '{"submitted": "x"}', '{"submitted": null}', "\udcff"]):
-        bad = store.create(f"bad{number}", {})
+        bad = created(store, f"bad{number}", {})
         bad.host.write(bad.path("job.json"), text)
         bad.host.write(bad.path("native_id"), "5\n")
     (store.directory / "jobs" / "a file").write_text("x")
@@ -278,3 +284,30 @@ def test_an_odd_line_about_an_end_costs_that_line(store: Store, line: str) -> No
     found = store.find_end("5")
     assert found is not None
     assert found.exit_code == 3
+
+
+# ---- submitting again
+
+
+def test_renew_gives_a_new_token_once_no_earlier_copy_can_run(store: Store) -> None:
+    files = created(store, "a", {})
+    assert not files.renew()  # nothing was ever written that could run
+    files.host.write(files.path("body.sh"), "x=1\npsij_valid_token=00ff\ny='psij_valid_token=00ff'\n")
+    files.host.write(files.path("submit"), "psij_token=00ff\necho psij_token=00ff\n")
+    assert files.renew()
+    assert files.host.link_target(files.path("claim.00ff")) == "void"
+    body, script = files.path("body.sh").read_text(), files.path("submit").read_text()
+    new = script.split("\n")[0].removeprefix("psij_token=")
+    assert new != "00ff"
+    assert body == f"x=1\npsij_valid_token={new}\ny='psij_valid_token=00ff'\n"
+    assert script == f"psij_token={new}\necho psij_token=00ff\n"
+    files.path(f"claim.{new}").symlink_to("17")
+    assert files.native_id() == "17"
+    assert not files.renew()
+    assert files.path("submit").read_text() == script
+
+
+def test_unfinished_jobs_come_in_the_order_of_their_submission(store: Store) -> None:
+    for job_id, submitted in (("a", 2.0), ("b", 1.0), ("c", 3.0)):
+        created(store, job_id, {"submitted": submitted})
+    assert [files.directory.name for files in store.unfinished()] == ["b", "a", "c"]

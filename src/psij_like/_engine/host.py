@@ -89,6 +89,9 @@ class Host(Protocol):
     def names(self, path: Path) -> list[str]:
         """The names in a directory, empty if there is none."""
 
+    def make_link(self, path: Path, target: str) -> None:
+        """Make a symbolic link, as text. FileExistsError if there is something already."""
+
     def link_target(self, path: Path) -> str | None:
         """What a symbolic link points to, None if there is no link."""
 
@@ -165,6 +168,10 @@ class LocalHost:
             return os.listdir(path)
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def make_link(self, path: Path, target: str) -> None:
+        """See `Host.make_link`."""
+        path.symlink_to(target)
 
     def link_target(self, path: Path) -> str | None:
         """See `Host.link_target`."""

@@ -2,13 +2,15 @@
 
 One directory for each unfinished job, below `<work directory>/<executor>/jobs/<job id>`:
 
-    job.json     the intent: specification, executor, time; on disk before anything is submitted
+    job.json     the intent: specification, executor, submitter, time; the last file to be written before the job is
+                 submitted, so where it is all others are
     body.sh      what the job's body needs: arguments, environment, paths (written once, mode 0600)
     submit       the script that the scheduler gets
     submit.out   what the submit command printed, written by the command itself
     native_id    the scheduler's id of the job
     cancel       there once a cancel was asked for
-    claim        a symbolic link to the native id of the only copy of the job that may run
+    claim.TOKEN  a symbolic link to the native id of the only copy of the job, of those with that token, that may run;
+                 to "void" if none of them may
     events.N     the states that run N of the body went through, one a line: time, state
     outcome.N    how far the launch of run N got, for the body itself (its first line)
     nodefile     the names of the nodes, a line for each process (PSIJ_NODEFILE)
@@ -39,6 +41,7 @@ from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
 _EVENTS = frozenset(["STAGE_IN", "ACTIVE", "STAGE_OUT", "CLEANUP"])  # an end is told by the end file alone
+_VOID = "void"
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 
 
@@ -93,6 +96,50 @@ class JobFiles:
 
         run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
         return _record(run, _events(text(f"events.{run}")), text(f"end.{run}")) if run else None
+
+    def native_id(self) -> str | None:
+        """The scheduler's id of the job, if the client or the job itself wrote it down."""
+        noted = (self.host.read(self.path("native_id")) or "").strip()
+        if noted:
+            return noted
+        links = (name for name in self.host.names(self.directory) if name.startswith("claim."))
+        claims = [self.host.link_target(self.path(name)) for name in links]
+        return next((claim for claim in claims if claim not in (None, _VOID)), None)
+
+    def void(self, token: str) -> bool:
+        """Keep all copies of the job with that token from running; False if one of them runs or has run."""
+        try:
+            self.host.make_link(self.path(f"claim.{token}"), _VOID)
+        except FileExistsError:
+            return self.host.link_target(self.path(f"claim.{token}")) == _VOID
+        return True
+
+    def remember(self, intent: dict[str, object]) -> None:
+        """Put the intent to run the job on disk."""
+        self.host.write(self.path("job.json"), json.dumps(intent))
+
+    def renew(self) -> bool:
+        """Make ready to submit the job again, though earlier copies may yet start: they run nothing from now on.
+
+        False if one of them runs, or has run.
+        """
+        body, script = (self.host.read(self.path(name)) or "" for name in ("body.sh", "submit"))
+        token = re.search("^psij_valid_token=([0-9a-f]+)$", body, re.MULTILINE)
+        if token is None or not self.void(token[1]):
+            return False
+        new = secrets.token_hex(8)
+        self.host.write(self.path("body.sh"), body.replace(token[0], f"psij_valid_token={new}", 1))
+        script = re.sub("^psij_token=[0-9a-f]+$", f"psij_token={new}", script, count=1, flags=re.MULTILINE)
+        self.host.write(self.path("submit"), script, 0o700)
+        return True
+
+    def intent(self) -> dict[str, Any]:
+        """What was remembered of the job before it was submitted; empty if that can not be read."""
+        try:
+            intent = json.loads(self.host.read(self.path("job.json")) or "{}")
+        except ValueError:
+            return {}
+        return intent if isinstance(intent, dict) else {}
 
     def gone(self) -> bool:
         """Whether the directory was forgotten."""
@@ -153,11 +200,10 @@ class Store:
         self.directory = directory
         self._ended = directory / "ended" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
 
-    def create(self, job_id: str, intent: dict[str, object]) -> JobFiles:
-        """Put the intent to run a job on disk."""
+    def create(self, job_id: str) -> JobFiles:
+        """Make the directory of a job."""
         files = self.of(job_id)
         self.host.make_directory(files.directory)
-        self.host.write(files.path("job.json"), json.dumps(intent))
         return files
 
     def of(self, job_id: str) -> JobFiles:
@@ -169,16 +215,14 @@ class Store:
         found: list[tuple[float, JobFiles]] = []
         for job_id in self.host.names(self.directory / "jobs"):
             files = self.of(job_id)
-            remembered = (self.host.read(files.path("native_id")) or "").strip()
-            if native_id == (remembered or self.host.link_target(files.path("claim"))):
-                found.append((self._submitted(files), files))
+            if native_id == files.native_id():
+                found.append((submitted(files.intent()), files))
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
-    def _submitted(self, files: JobFiles) -> float:
-        try:
-            return float(json.loads(files.host.read(files.path("job.json")) or "{}").get("submitted", 0))
-        except (ValueError, AttributeError, TypeError):
-            return 0.0
+    def unfinished(self) -> list[JobFiles]:
+        """The files of all jobs whose end nobody has noted, in the order in which they were submitted."""
+        found = [self.of(job_id) for job_id in self.host.names(self.directory / "jobs")]
+        return sorted(found, key=lambda files: submitted(files.intent()))
 
     def remember_end(self, job_id: str, native_id: str | None, status: JobStatus) -> None:
         """Keep the end of a job after its directory is gone."""
@@ -213,6 +257,14 @@ class Store:
                         entry = json.loads(line)
                         if isinstance(entry, dict) and entry["native_id"] == native_id:
                             yield float(entry["remembered"]), _status(entry)
+
+
+def submitted(intent: dict[str, Any]) -> float:
+    """When a job was submitted (seconds since the epoch), by what was remembered of it; 0 if that is not known."""
+    try:
+        return float(intent.get("submitted", 0))
+    except (ValueError, TypeError):
+        return 0.0
 
 
 def _status(entry: dict[str, Any]) -> JobStatus:

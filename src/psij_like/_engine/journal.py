@@ -79,12 +79,29 @@ class Journals:
             self._own = self._directory / f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         return self._own
 
+    def unseen(self) -> list[Entry]:
+        """The jobs whose ends no client was there to hear, in the order in which they were submitted."""
+        found: dict[tuple[Path, str], Entry] = {}
+        for path in self._paths():
+            for line in _lines(self._host.read(path) or "", '"job": '):
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
+                    if "start" in line:
+                        float(line["intent"]["submitted"])
+                        found[path, line["job"]] = Entry(path, line, None)
+                    elif line["told"]:
+                        found.pop((path, line["job"]), None)
+                    else:
+                        found[path, line["job"]] = Entry(path, found[path, line["job"]].start, line)
+        return sorted(found.values(), key=lambda entry: float(entry.start["intent"]["submitted"]))
+
+    def _paths(self) -> list[Path]:
+        return [self._directory / name for name in self._host.names(self._directory) if name.endswith(".jsonl")]
+
     def find(self, native_id: str) -> Entry | None:
         """The newest job that had that process id."""
         found: Entry | None = None
         newest = float("-inf")
-        for journal in (name for name in self._host.names(self._directory) if name.endswith(".jsonl")):
-            path = self._directory / journal
+        for path in self._paths():
             for line in _lines(self._host.read(path) or "", f'"pid": {native_id},'):
                 with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
                     if "start" in line and float(line["intent"]["submitted"]) >= newest:

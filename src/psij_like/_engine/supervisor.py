@@ -11,7 +11,7 @@ job has ended. The client speaks to it over a socket, one JSON object a line; `_
 What happens to jobs is in a journal, a file that only this process appends to, one JSON object a line:
 
     {"job": ID, "pid": N, "start": T, "supervisor": [N, T], "directory": D, "intent": {...}}
-    {"job": ID, "pid": N, "ended": T, "exit_code": N, "reason": R, "failure": S}
+    {"job": ID, "pid": N, "ended": T, "exit_code": N, "reason": R, "failure": S, "told": B}
 
 Other clients ask for a job to be ended by a line with its id in `<journal>.cancel`, and SIGUSR1.
 
@@ -211,6 +211,7 @@ class Supervisor:
             "exit_code": code if code >= 0 else 128 - code,
             "reason": running.imposed or ("launch_failed" if running.failure else "exit" if code >= 0 else "signal"),
             "failure": running.failure,
+            "told": self._connection is not None,
         }
         self._journal.add(running.journal, line)
         self._jobs.pop(running.job, None)

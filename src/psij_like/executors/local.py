@@ -9,6 +9,7 @@ reservation are accepted and mean nothing here, but for the number of processes 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -33,12 +34,13 @@ from psij_like._engine.supervised import SupervisorClient, SupervisorLost
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble
+from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble, is_followed, restored
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 
+_log = logging.getLogger(__name__)
 _SILENCE = "the process has ended, and nobody wrote down how"
 # Nothing is asked at intervals: the supervisor and the watcher tell of every end at once.
 _PACE = Pace(first=30.0, shortest=0.05, longest=30.0, patience=Patience(record=1.0, lost=2.0))
@@ -64,7 +66,9 @@ class LocalJobExecutor(TrackedJobExecutor):
         if not needs_shell(plan.spec, plan.launch):
             return self._start(job, plan, None, _run_directly(plan), attempt)
         with self._remembered(job, attempt) as files:
-            return self._start(job, plan, files, _run_body(plan, files, _house().tracker.doorbell), attempt)
+            request = _run_body(plan, files, _house().tracker.doorbell)
+            files.remember(self._intent(job))
+            return self._start(job, plan, files, request, attempt)
 
     def _start(
         self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object], attempt: Attempt
@@ -114,17 +118,39 @@ class LocalJobExecutor(TrackedJobExecutor):
             return end
         if end is not None and entry.end is not None and end.time >= float(entry.start["intent"]["submitted"]):
             return end
+        self._resume_entry(entry, tracked)
+        return None
+
+    def _resume_entry(self, entry: Entry, tracked: Tracked) -> None:
+        """Follow the job that an entry of a journal tells of."""
         tracked.native_id = entry.job
         tracked.evidence.silence = _SILENCE
         if entry.start["directory"] is not None:
             files = JobFiles(self._host, Path(entry.start["directory"]))
             tracked.files = files if self._host.names(files.directory) else None
-        _house().attach(entry, partial(self._journals.find, pid))
-        return None
+        _house().attach(entry, partial(self._journals.find, str(entry.pid)))
 
     def _check(self, plan: Plan) -> None:
         if plan.dependencies:
             raise InvalidJobException("JobAttributes.dependencies: 'local' has no queue in which a job could wait")
+
+    def recover(self) -> list[Job]:
+        """See `JobExecutor.recover`."""
+        known = {job.id for job in self._unfinished}
+        jobs = []
+        for entry in self._journals.unseen():
+            if entry.job in known or is_followed(entry.start["intent"]):
+                continue
+            try:
+                job = restored(entry.job, entry.start["intent"])
+            except (InvalidJobException, KeyError, TypeError) as error:
+                _log.warning("job %s can not be recovered: %s", entry.job, error)
+                continue
+            job._claim(self)
+            job._native_id = str(entry.pid)
+            self._follow(job, Tracked(self._followed(job), str(entry.pid), recall=partial(self._resume_entry, entry)))
+            jobs.append(job)
+        return jobs
 
     def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
         for job, native_id in native_ids.items():

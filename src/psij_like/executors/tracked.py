@@ -5,17 +5,21 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
+import os
+import socket
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from psij_like._engine.dependencies import NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.job_files import JobFiles, Store
 from psij_like._engine.plan import Launch, Plan, make_plan
+from psij_like._engine.processes import lives, start_time
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker
 from psij_like.exceptions import InvalidJobException, SubmitException
@@ -24,7 +28,7 @@ from psij_like.job_executor import JobExecutor, JobExecutorConfig, raise_failure
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.launcher import launcher_for
-from psij_like.serialize import spec_to_dict
+from psij_like.serialize import spec_from_dict, spec_to_dict
 from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
@@ -144,6 +148,22 @@ class TrackedJobExecutor(JobExecutor):
         unfinished = builtins.list(self._unfinished)  # at once: other threads add and remove
         return builtins.list(dict.fromkeys(job.native_id for job in unfinished if job.native_id is not None))
 
+    def recover(self) -> builtins.list[Job]:
+        """See `JobExecutor.recover`."""
+        known = {job.id for job in self._unfinished}
+        jobs = []
+        for files in self._store.unfinished():
+            intent = files.intent()
+            if files.directory.name not in known and intent.get("executor") == self.name and not is_followed(intent):
+                job = self._resume(files, intent)
+                if job is not None:
+                    jobs.append(job)
+        return jobs
+
+    def _resume(self, files: JobFiles, intent: dict[str, Any]) -> Job | None:
+        """Follow a job of an earlier process; None if it can not be."""
+        return None
+
     def attach(self, job: Job, native_id: str) -> None:
         """See `JobExecutor.attach`."""
         if not isinstance(native_id, str) or not native_id.strip():
@@ -184,6 +204,7 @@ class TrackedJobExecutor(JobExecutor):
             "job_id": job.id,
             "executor": self.name,
             "submitted": time.time(),
+            "submitter": [socket.gethostname(), os.getpid(), start_time(os.getpid())],
             "spec": spec_to_dict(job.spec, lossy=True) if job.spec is not None else None,
         }
 
@@ -191,7 +212,7 @@ class TrackedJobExecutor(JobExecutor):
     def _remembered(self, job: Job, attempt: Attempt) -> Iterator[JobFiles]:
         """The directory of a job that is being handed over; it goes again if that does not happen."""
         with file_trouble(self._store.directory):
-            files = self._store.create(job.id, self._intent(job))
+            files = self._store.create(job.id)
         try:
             with file_trouble(self._store.directory):
                 yield files
@@ -223,6 +244,19 @@ class TrackedJobExecutor(JobExecutor):
         """Find what is remembered of an attached job: its end, or else its files, which are set."""
         tracked.files = self._store.find(tracked.native_id)
         return self._store.find_end(tracked.native_id) if tracked.files is None else None
+
+
+def restored(job_id: str, intent: dict[str, Any]) -> Job:
+    """The job of an earlier process, as it was remembered before it was submitted."""
+    job = Job(spec_from_dict(intent["spec"]))
+    job.id = job_id
+    return job
+
+
+def is_followed(intent: dict[str, Any]) -> bool:
+    """Whether the process that submitted the job lives, and so follows it. On other machines that can not be seen."""
+    host, pid, start = (*intent.get("submitter", ()), None, None, None)[:3]
+    return host == socket.gethostname() and pid is not None and pid != os.getpid() and lives(pid, str(start))
 
 
 def _submitted(job: Job, verb: str) -> str:

@@ -10,22 +10,24 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from psij_like import _checks
-from psij_like._engine.backend import Backend, Refused, User
+from psij_like._engine.backend import Backend, Command, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import open_doorbell
 from psij_like._engine.evidence import Patience
-from psij_like._engine.host import CommandError, CommandMissing
-from psij_like._engine.job_files import JobFiles
+from psij_like._engine.host import CommandError, CommandMissing, Result
+from psij_like._engine.job_files import JobFiles, submitted
 from psij_like._engine.plan import Inheritance, Plan, body_data
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble
+from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble, restored
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_state import JobState
+from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
 _IDS_IN_A_COMMAND = 500
@@ -192,17 +194,23 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
         with self._remembered(job, attempt) as files:
-            job._native_id = self._send(job, plan, files, attempt)
-            attempt.open = True
-            try:
-                files.host.write(files.path("native_id"), job._native_id + "\n")
-            except OSError as error:
-                _log.warning("job %s runs, but its id can not be written down: %s", job._native_id, error)
+            self._learn()
+            command = self._write_down(job, plan, files)
+            native_id = self._hand_over(command, files, attempt)
         explained = bool(plan.dependencies) and self._backend.explains_late
-        return Tracked(self._followed(job), job._native_id, files, plan.walltime, explained=explained)
+        return self._accepted(job, native_id, files, plan.walltime, explained=explained)
 
-    def _send(self, job: Job, plan: Plan, files: JobFiles, attempt: Attempt) -> str:
-        """Write the script and submit it; the native id."""
+    def _learn(self) -> None:
+        """Have the backend learn which kind of its scheduler this is, before the first job."""
+        try:
+            self._source.probe()
+        except CommandMissing as error:
+            raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+        except CommandError as error:
+            raise SubmitException(f"{self.name} does not answer: {error}", error, True) from error
+
+    def _write_down(self, job: Job, plan: Plan, files: JobFiles) -> Command:
+        """Write all that the job needs, and the intent to submit it; the command that does."""
         doorbell = self._tracker().doorbell
         script = files.path("submit")
         bell = doorbell.of(job.id) if doorbell else None
@@ -211,16 +219,19 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         for name, text in self._backend.extra_files(plan).items():
             files.host.write(files.path(name), text)
         command = self._backend.submit_command(plan, script)
+        how = {"walltime": plan.walltime, "command": command.argv, "stdin": command.stdin and str(command.stdin)}
+        files.remember(self._intent(job) | how)
+        return command
+
+    def _hand_over(self, command: Command, files: JobFiles, attempt: Attempt) -> str:
+        """Run the submit command; the native id."""
         try:
-            self._source.probe()
             attempt.open = True  # an interruption from here on leaves the command running
             result = self._source.run(command, output=(files.path("submit.out"), files.path("submit.err")))
         except CommandMissing as error:
             attempt.open = False
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
         except CommandError as error:
-            if not attempt.open:
-                raise SubmitException(f"{self.name} does not answer: {error}", error, True) from error
             raise SubmissionUnknownException(
                 f"{error}; the job may have been accepted. Its files are in {files.directory}", error
             ) from error
@@ -230,7 +241,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 f"Its files are in {files.directory}"
             )
         try:
-            native_id = self._backend.native_id(result)
+            return self._backend.native_id(result)
         except Refused as error:
             attempt.open = False
             raise SubmitException(f"{self.name} refused the job: {error}", error, error.transient) from error
@@ -238,7 +249,48 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             raise SubmissionUnknownException(
                 f"{self.name}: {error}; the job may have been accepted. Its files are in {files.directory}", error
             ) from error
-        return native_id
+
+    def _accepted(
+        self, job: Job, native_id: str, files: JobFiles, walltime: float | None, *, explained: bool = False
+    ) -> Tracked:
+        """The scheduler has the job: write its id down."""
+        job._native_id = native_id
+        try:
+            files.host.write(files.path("native_id"), native_id + "\n")
+        except OSError as error:
+            _log.warning("job %s runs, but its id can not be written down: %s", native_id, error)
+        return Tracked(self._followed(job), native_id, files, walltime, explained=explained)
+
+    def _resume(self, files: JobFiles, intent: dict[str, Any]) -> Job | None:
+        try:
+            job = restored(files.directory.name, intent)
+            native_id = files.native_id() or self._printed_id(files) or self._again(files, intent)
+        except (InvalidJobException, SubmitException, OSError, KeyError, TypeError) as error:
+            _log.warning("the job remembered in %s can not be recovered now: %s", files.directory, error)
+            return None
+        if native_id is None:
+            return None
+        job._claim(self)
+        tracked = self._accepted(job, native_id, files, intent.get("walltime"))
+        tracked.recall_end = lambda: self._store.find_end(native_id)
+        tracked.followed.publish(JobStatus(JobState.QUEUED, submitted(intent) or None), None)
+        self._follow(job, tracked)
+        return job
+
+    def _printed_id(self, files: JobFiles) -> str | None:
+        """The id that the submit command of a client printed which did not live to read it."""
+        out, err = (files.host.read(files.path(name)) or "" for name in ("submit.out", "submit.err"))
+        try:
+            return self._backend.native_id(Result((), 0, out, err)) if out else None
+        except (Refused, ValueError):
+            return None
+
+    def _again(self, files: JobFiles, intent: dict[str, Any]) -> str | None:
+        """Submit a job again of which nobody knows if it was; None if that can not be done safely."""
+        if not files.renew():
+            return files.native_id()  # it has just started
+        stdin = Path(intent["stdin"]) if intent.get("stdin") else None
+        return self._hand_over(Command(tuple(intent["command"]), stdin), files, Attempt())
 
     def _inheritance(self, plan: Plan) -> Inheritance:
         """What the job's body has to add to the environment it finds, and what to take away."""
