@@ -180,10 +180,10 @@ class JobExecutor(ABC):
     def recover(self) -> builtins.list[Job]:
         """The jobs of earlier processes that the work directory remembers and whose end nobody has seen.
 
-        They have their ids and specifications, and are followed from now on, to the end, be it long past. A job of which
+        They have their ids and specifications, and are followed from now on, be their end long past. A job of which
         nobody knows whether it was submitted, as its process died in the middle of that, is submitted again if no copy
-        of it runs or has run; earlier copies run nothing then. Jobs whose process lives are left to it. (Processes of
-        other machines can not be seen: what they do with their jobs goes on.)
+        of it runs or has run; earlier copies run nothing then. Jobs whose process lives are left to it. (Processes on
+        other machines can not be seen; what they do with their jobs goes on.)
         """
         return []
 

@@ -122,7 +122,7 @@ def test_a_doubtful_record_waits_for_the_schedulers_word(record: Record, more: d
     assert (outcome(first), first.ask_scheduler) == ((ACTIVE, None, None), True)
     unlisted = verdict(record=record, report=report(ACTIVE), unlisted=0.0, **more)
     assert (unlisted.status, unlisted.ask_details) == (None, True)
-    last = verdict(record=record, report=report(ACTIVE), unlisted=0.0, details_asked=True, **more)
+    last = verdict(record=record, report=report(ACTIVE), unlisted=10.0, details_asked=True, **more)
     assert last.status is not None
     assert last.status.final
     assert (last.status.state is COMPLETED) == (record.exit_code == 0)
@@ -140,7 +140,7 @@ def test_a_cancelled_jobs_record() -> None:
 
 
 def test_signals_by_the_record() -> None:
-    status = verdict(record=ended(137), unlisted=0.0, details_asked=True).status
+    status = verdict(record=ended(137), unlisted=10.0, details_asked=True).status
     assert status is not None
     assert (status.state, status.reason, status.metadata["signal"]) == (FAILED, Reason.SIGNAL, 9)
     assert status.message == "ended by signal 9 (SIGKILL)"
@@ -327,6 +327,9 @@ def test_a_job_that_is_killed_while_its_cancel_is_under_way_waits_for_the_word_o
     assert outcome(verdict(**killed, cancel_asked=True, cancel_delivered=True)) == (CANCELED, Reason.CANCELLED, 143)
     assert outcome(verdict(**killed, cancel_asked=True)) == (FAILED, Reason.SIGNAL, 143)
     assert verdict(report=report(COMPLETED), record=ended(0), cancel_asked=True, cancel_open=True).status is not None
+    vanished = {"unlisted": 0.0, "details_asked": True, "record": ended(143, received=15), "cancel_asked": True}
+    assert verdict(**vanished, cancel_open=True) == Verdict()
+    assert outcome(verdict(**vanished, cancel_delivered=True)) == (CANCELED, Reason.CANCELLED, 143)
 
 
 # ---- dependencies that can not be met
@@ -390,3 +393,24 @@ def test_a_signal_that_means_the_limit_without_a_record_of_the_end() -> None:
     known = {"report": killed, "record": running(), "limit_signals": frozenset([9]), "trusted": True}
     assert outcome(verdict(**known, walltime=60.0)) == (FAILED, Reason.TIMEOUT, None)
     assert outcome(verdict(**known, walltime=90.0, ended=60.0)) == (FAILED, Reason.SIGNAL, 137)
+
+
+def test_a_job_that_ended_just_before_its_kill_counts_as_cancelled() -> None:
+    """To the scheduler it was killed."""
+    killed = {"report": report(FAILED, reason=Reason.SIGNAL, signal=15), "record": ended(0)}
+    assert outcome(verdict(**killed, cancel_asked=True, cancel_delivered=True)) == (CANCELED, Reason.CANCELLED, 0)
+    assert verdict(**killed, cancel_asked=True, cancel_open=True) == Verdict()
+
+
+def test_a_success_without_a_record_after_a_cancel_is_the_cancel() -> None:
+    known = {"report": report(COMPLETED), "ended": 60.0, "details_asked": True}
+    assert outcome(verdict(**known, cancel_delivered=True)) == (CANCELED, Reason.CANCELLED, None)
+    assert outcome(verdict(**known)) == (FAILED, Reason.LOST, None)
+
+
+def test_a_signal_in_play_waits_for_accounting_that_lags() -> None:
+    known = {"record": ended(143, received=15), "details_asked": True}
+    early = verdict(**known, unlisted=9.9)
+    assert (early.status, early.ask_details) == (None, True)
+    assert outcome(verdict(**known, unlisted=10.0)) == (FAILED, Reason.SIGNAL, 143)
+    assert outcome(verdict(record=ended(3), unlisted=0.0, details_asked=True, cancel_asked=True)) == (FAILED, "exit", 3)

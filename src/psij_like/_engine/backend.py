@@ -200,7 +200,7 @@ class Backend(ABC):
             if not re.fullmatch(self.option_names, name):
                 raise InvalidJobException(f"custom attribute {key!r}: {self.name} has no options named like {name!r}")
             # Long options may be abbreviated.
-            if any(own == name or (len(own) > 1 and own.startswith(name)) for own in self.own_options):
+            if any(own == name or (len(name) > 1 and own.startswith(name)) for own in self.own_options):
                 raise InvalidJobException(f"custom attribute {key!r}: it is not for single jobs that are followed")
             for one in value if isinstance(value, list | tuple) else [value]:
                 if one is not None and not isinstance(one, str | int | float):

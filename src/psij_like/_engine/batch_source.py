@@ -42,13 +42,13 @@ class BatchSource:
         """The signals that end jobs at their time limit, of which the scheduler says no more."""
         return self.backend.limit_signals
 
-    def probe(self) -> None:
-        """Have the backend learn which kind of its scheduler this is, if it wants to. CommandError if it can not."""
-        if not self._probed:
-            command = self.backend.probe_command()
-            if command is not None:
-                self.backend.learn(self.run(command))
-            self._probed = True
+    def probe(self) -> bool:
+        """Have the backend learn which kind of its scheduler this is; whether it did. CommandError if it can not."""
+        command = None if self._probed else self.backend.probe_command()
+        if command is not None:
+            self.backend.learn(self.run(command))
+        self._probed = True
+        return command is not None
 
     def run(self, command: Command, output: tuple[Path, Path] | None = None) -> Result:
         """Run one of the backend's commands. CommandError if it gives no result."""

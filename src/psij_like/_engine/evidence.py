@@ -147,6 +147,12 @@ def judge(evidence: Evidence, patience: Patience) -> Verdict:
             return Verdict(_alive(evidence), ask_scheduler=True)
         if not evidence.details_asked:
             return Verdict(ask_details=True)
+        if record.clean:
+            return Verdict(_by_record(evidence, record))
+        if evidence.cancel_open:
+            return Verdict()  # whoever cancels will say if that was taken
+        if evidence.unlisted < patience.record and not evidence.cancel_delivered:  # accounting may lag
+            return Verdict(ask_scheduler=True, ask_details=True)
         return Verdict(_by_record(evidence, record))
     if evidence.unlisted is not None:
         return _unlisted(evidence, evidence.unlisted, patience)
@@ -217,7 +223,8 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     if report.reason not in (None, Reason.EXIT, Reason.SIGNAL):
         return Verdict(_status(evidence, JobState.FAILED, report.reason, report.message))
-    killed = report.state is JobState.FAILED and (record is None or not record.clean)
+    # Also a job that ended by itself just before: to the scheduler it was killed.
+    killed = report.state is JobState.FAILED and (record is None or not record.clean or report.signal is not None)
     if killed and evidence.cancel_open:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:
@@ -262,6 +269,8 @@ def _ended_without_record(evidence: Evidence, report: Report, patience: Patience
     if report.state is JobState.COMPLETED:
         if evidence.trusted:
             return Verdict(_status(evidence, JobState.COMPLETED, Reason.EXIT, report.message, report.exit_code or 0))
+        if evidence.cancel_delivered:
+            return Verdict(_status(evidence, JobState.CANCELED, Reason.CANCELLED, report.message))
         message = f"the scheduler says {report.native_state or 'completed'}, but no record says with which exit code"
         return Verdict(_status(evidence, JobState.FAILED, Reason.LOST, message))
     if evidence.own and evidence.record is None and report.signal is None and report.exit_code in (None, 1):

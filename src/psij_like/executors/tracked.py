@@ -243,6 +243,9 @@ class TrackedJobExecutor(JobExecutor):
     def _recall(self, tracked: Tracked) -> JobStatus | None:
         """Find what is remembered of an attached job: its end, or else its files, which are set."""
         tracked.files = self._store.find(tracked.native_id)
+        if tracked.files is not None:
+            spec = tracked.files.intent().get("spec")
+            tracked.evidence.stages_in = isinstance(spec, dict) and bool(spec.get("stage_in"))
         return self._store.find_end(tracked.native_id) if tracked.files is None else None
 
 

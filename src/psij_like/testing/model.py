@@ -39,6 +39,7 @@ class Rules:
 
     Attributes:
         kill: signals that end a running job, each with whether the next one waits for `kill_wait`; SIGKILL follows.
+        kill_at_limit: those before them for a job that has reached its walltime.
         dead_dependency_ends: whether a job whose dependency can't be met is ended (Cause.DEPENDENCY) or stays pending.
         kill_wait: seconds between asking a job to end and killing it.
         start_delay: seconds that pass before the scheduler looks at a change.
@@ -56,6 +57,7 @@ class Rules:
     walltime_check: float = 0
     history: float = 300
     requeue_delay: float = 0
+    kill_at_limit: tuple[tuple[int, bool], ...] = ()
 
 
 # Jobs that a pass of the scheduler tries in vain before it gives up; keeps a submission's cost flat.
@@ -71,6 +73,7 @@ class Model:
         self.jobs: dict[str, Job] = {}  # all there ever were, but those forgotten
         self.listed: dict[str, Job] = {}  # those that lists still show
         self.arrays: dict[str, Array] = {}
+        self.ended: Callable[[Job], None] | None = None  # hears of every end
         self._machine = machine
         self._number = 0
         self._free = sum(node.slots for node in self.nodes.values())
@@ -338,6 +341,8 @@ class Model:
         job.ended_by = by if by is not None else job.ended_by
         self._ended.append((job.end, job))
         self._changed(job)
+        if self.ended is not None:
+            self.ended(job)
         self._news_for_dependents(job)
 
     def _back_to_queue(self, job: Job) -> None:
@@ -365,7 +370,8 @@ class Model:
             return True
         job.state, job.cause, job.ended_by = State.ENDING, cause, by
         self._changed(job)
-        self._kill(job, [*self.rules.kill, (signal.SIGKILL, False)])
+        first = self.rules.kill_at_limit if cause is Cause.TIMEOUT else ()
+        self._kill(job, [*first, *self.rules.kill, (signal.SIGKILL, False)])
         return True
 
     def _kill(self, job: Job, signals: list[tuple[int, bool]]) -> None:

@@ -97,6 +97,7 @@ class Personality:
         command_names: the commands that are put in PATH; `commands` has a method for each.
         variable: the environment variable that names a cluster to the real commands.
         kill: see `Rules.kill`.
+        kill_at_limit: see `Rules.kill_at_limit`.
         dead_dependency_ends: see `Rules.dead_dependency_ends`.
         lost_directory: where a job starts if its own directory can't be entered; None: there it fails.
         pid_variable: a variable of the job's that holds the process id of its script, if there is one.
@@ -106,6 +107,7 @@ class Personality:
     command_names: ClassVar[tuple[str, ...]]
     variable: ClassVar[str]
     kill: ClassVar[tuple[tuple[int, bool], ...]] = Rules.kill
+    kill_at_limit: ClassVar[tuple[tuple[int, bool], ...]] = ()
     dead_dependency_ends: ClassVar[bool] = False
     lost_directory: ClassVar[str | None] = "/tmp"  # noqa: S108 - where Slurm and Flux go
     pid_variable: ClassVar[str] = ""
@@ -158,6 +160,9 @@ class Personality:
 
     def starting(self, job: Job) -> None:
         """A job is about to start: its files may be made, its array split."""
+
+    def ended(self, job: Job) -> None:
+        """A job has ended: what the scheduler writes about it may be written."""
 
     def lost_directory_text(self, job: Job, problem: str) -> str:
         """What is written to the job's error file if its directory can't be entered."""

@@ -38,7 +38,7 @@ class Runner:
         """Start the job's script. OSError: there is no room for it, or no process."""
         if job.script is None:
             return
-        path = self._directory / f"job{job.number}.{job.runs}"
+        path = self._file(job, job.runs)
         text = job.script.text if job.script.text.startswith("#!") else f"#!/bin/sh\n{job.script.text}"
         path.write_bytes(os.fsencode(text))
         path.chmod(0o700)
@@ -51,6 +51,10 @@ class Runner:
             finally:
                 os._exit(127)
         self._leaders[pid] = (job, job.runs)
+
+    def _file(self, job: Job, run: int) -> Path:
+        # The elements of an array may share a number.
+        return self._directory / f"job{job.number}.{job.index or 0}.{run}"
 
     def reap(self) -> None:
         """Notice which processes have ended."""
@@ -66,7 +70,7 @@ class Runner:
                 _end(self._processes(job, pid))
                 del self._leaders[pid]
                 with suppress(OSError):
-                    (self._directory / f"job{job.number}.{run}").unlink()
+                    self._file(job, run).unlink()
                 code = os.waitstatus_to_exitcode(status)
                 self._exited(job, run, max(code, 0), max(-code, 0))
 

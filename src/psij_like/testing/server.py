@@ -47,10 +47,12 @@ class Server:
             settings.walltime_check,
             settings.history,
             settings.requeue_delay,
+            kind.kill_at_limit,
         )
         nodes = [Node(f"n{number}", settings.slots) for number in range(1, settings.nodes + 1)]
         self.model = Model(self, nodes, rules)
         self.personality = kind(self.model, settings, directory)
+        self.model.ended = self.personality.ended
         (directory / "spool").mkdir()
         self.runner = Runner(directory / "spool", self.model.exited)
         self.faults = Faults(settings.seed)

@@ -194,16 +194,17 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
         with self._remembered(job, attempt) as files:
-            self._learn()
+            self._learn(plan)
             command = self._write_down(job, plan, files)
             native_id = self._hand_over(command, files, attempt)
         explained = bool(plan.dependencies) and self._backend.explains_late
         return self._accepted(job, native_id, files, plan.walltime, explained=explained)
 
-    def _learn(self) -> None:
-        """Have the backend learn which kind of its scheduler this is, before the first job."""
+    def _learn(self, plan: Plan) -> None:
+        """Have the backend learn which kind of its scheduler this is, before the first job; it may refuse that then."""
         try:
-            self._source.probe()
+            if self._source.probe():
+                self._check(plan)
         except CommandMissing as error:
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
         except CommandError as error:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Backend, Command, Refused, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import merged, minutes
@@ -56,7 +56,7 @@ class Cobalt(Backend):
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTEROK: "--dependencies"}
     own_variables = ("COBALT_", "QSTAT_HEADER")
     cluster_variables = ("COBALT_CONFIG_FILES",)
-    transient = "Failed to connect|Connection refused|timed? ?out|try again|Can't connect|Unable to connect"
+    transient = "Failed to connect|Connection refused|timed? ?out|try again|exception occurred while trying"
     cancel = ("qdel",)
     hold = ("qhold",)
     release = ("qrls",)
@@ -98,6 +98,12 @@ class Cobalt(Backend):
         """See `Backend.submit_command`."""
         blanks = (option.split(" ", 1) for option in self._options(plan) if len(option.split()) > 2)
         return Command(("qsub", *(word for words in blanks for word in words), str(script)))
+
+    def check_hold(self, result: Result) -> None:
+        """See `Backend.check_hold`. qhold and qrls exit with 0 whatever became of it."""
+        super().check_hold(result)
+        if re.search(r"job [0-9]+ (not found|has already completed|is already active)", result.stdout):
+            raise Refused(str(result))
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.status_command`."""

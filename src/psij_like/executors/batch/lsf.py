@@ -5,7 +5,7 @@
 (`-gpu`) and memory limits with a unit exist on IBM's LSF only: elsewhere the former are refused, and the limit is a
 number of MB. LSF counts the walltime in whole minutes.
 
-States come from one bjobs for all jobs; exit codes and causes that only IBM's bjobs tells, from that, else from
+States come from one bjobs for all jobs, with exit codes and causes where it is IBM's, else those come from
 `bjobs -UF`. LSF counts a script that a signal ended as done at times, so its word alone makes no job COMPLETED.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,6 +50,7 @@ _CAUSES = (
     ("TERM_ORPHAN", JobState.FAILED, Reason.DEPENDENCY_FAILED),
 )
 _FIELDS = "jobid stat job_name start_time"
+_MORE = "exit_code exit_reason pend_reason"  # on IBM's LSF only
 _NEVER = "never satisfied|invalid or never"
 
 
@@ -70,24 +71,28 @@ class Lsf(Backend):
     own_variables = ("LSB_", "LS_")
     cluster_variables = ("LSF_ENVDIR", "LSF_SERVERDIR", "LSF_BINDIR", "LSF_LIBDIR")
     submitted = r"^Job <([0-9]+)> is submitted"
-    transient = "LSF is down|not responding|Please wait|try again|Cannot connect|timed? ?out|limit has been reached"
+    transient = (
+        "(LSF|LIM) is down|not responding|Please wait|try (again|later)|Cannot connect|timed? ?out|has been reached"
+    )
     cancel = ("bkill",)
     ended_already = "already finished|No matching job found|already being terminated"
     hold = ("bstop",)
     release = ("bresume",)
-    detail_sources = 2
+    detail_sources = 1
     explains_late = True
     limit_signals = frozenset([12])  # SIGUSR2
 
     _units = "MB"  # what follows a number of MB in a limit
+    _fields = f"{_FIELDS} {_MORE}"
 
     def probe_command(self) -> Command | None:
         """See `Backend.probe_command`."""
         return Command(("lsid",))
 
     def learn(self, result: Result) -> None:
-        """See `Backend.learn`: only IBM's LSF takes units in limits, and GPUs."""
-        self._units = "" if "volclava" in result.stdout.lower() else "MB"
+        """See `Backend.learn`: only IBM's LSF takes units in limits, and GPUs, and tells causes in lists."""
+        if "volclava" in result.stdout.lower():
+            self._units, self._fields = "", _FIELDS
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""
@@ -125,12 +130,17 @@ class Lsf(Backend):
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.status_command`."""
-        return Command(("bjobs", "-a", "-o", _FIELDS, "-json"))
+        return Command(("bjobs", "-a", "-o", self._fields, "-json"))
 
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`. The exit code tells more of the ids that were asked for than of the answer."""
-        records = _records(result)
-        return {report.native_id: report for report in (self._report(record) for record in records)}
+        if "is not a valid field name" in result.stderr:
+            self._fields = _FIELDS  # next time
+            raise Unavailable(str(result))
+        return self._told(_records(result))
+
+    def _told(self, records: Iterable[Mapping[str, str]]) -> Mapping[str, Report]:
+        return {report.native_id: report for report in map(self._report, records)}
 
     def _report(self, record: Mapping[str, str]) -> Report:
         element = re.search(r"\[[0-9]+\]$", record.get("JOB_NAME", ""))
@@ -148,18 +158,12 @@ class Lsf(Backend):
         return Report(native_id, state, native_state, "", held, code, _signal(code))
 
     def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
-        """See `Backend.detail_command`: fields that only IBM's bjobs has, then its long form."""
-        if number == 0:
-            fields = f"{_FIELDS} exit_code exit_reason pend_reason"
-            return Command(("bjobs", "-a", "-o", fields, "-json", *native_ids))
+        """See `Backend.detail_command`: the long form, where it is all that tells causes."""
         return Command(("bjobs", "-a", "-UF", *native_ids))
 
     def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
         """See `Backend.detail_reports`."""
-        if "is not a valid field name" in result.stderr:
-            raise Unavailable(str(result), for_good=True)
-        records = _records(result) if number == 0 else _long_records(result)
-        return {report.native_id: report for report in (self._report(record) for record in records)}
+        return self._told(_long_records(result))
 
 
 def _number(text: str | None) -> int | None:
@@ -174,7 +178,7 @@ def _records(result: Result) -> Iterator[dict[str, str]]:
     """The jobs in what `bjobs -json` printed; those of which it says that they are not found are left out."""
     try:
         records = json.loads(result.stdout)["RECORDS"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         if not result.stdout.strip() and re.search("No (unfinished |matching )?job", result.stderr):
             return
         raise Unavailable(str(result)) from None
