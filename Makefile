@@ -2,6 +2,9 @@
 # make check   the quick tier: style, types, unit tests
 # make test    everything; as root on Debian with real Slurm clusters, which it installs, starts and removes
 #              make test PYTEST_ARGS="-k foo" runs a part
+# make test-slurm-versions    the tests of all executors and of Slurm on the Slurm of newer Debian releases, as root;
+#              VERSIONS="trixie sid" names them, PYTEST_ARGS="-k foo" runs a part. The first time it makes a folder of
+#              each, of 300 MB, with debootstrap in /var/cache/psij-like-test
 # make bench   the table of docs/performance.md; BENCH_ARGS=--quick for a rough one
 # make slurm-shell CMD='sinfo'   a command (without CMD: a shell) on a real four-node cluster, as root;
 #              SHELL_ARGS=--no-accounting starts it quicker
@@ -19,7 +22,10 @@ export PYTEST_ARGS CMD
 
 BENCH_ARGS ?=
 
-.PHONY: demo check test bench everything lint slurm-shell slurm-shell-here clean
+VERSIONS ?= trixie sid
+SLURM_TESTS := tests/executors tests/slurm/test_slurm_ends.py
+
+.PHONY: demo check test test-slurm-versions slurm-versions-here bench everything lint slurm-shell slurm-shell-here clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -36,17 +42,35 @@ ifeq ($(ROOT),0)
 test:
 	@$(AS_ORDINARY_USER) everything
 
+test-slurm-versions:
+	@$(AS_ORDINARY_USER) slurm-versions-here VERSIONS='$(VERSIONS)'
+
 slurm-shell:
 	@$(AS_ORDINARY_USER) slurm-shell-here SHELL_ARGS='$(SHELL_ARGS)'
 else
 test: everything
 
+test-slurm-versions: slurm-versions-here
+
 slurm-shell: slurm-shell-here
 endif
 
 # A part of the tests is asked for by somebody who works on it: no need to check all of the style first.
-everything: $(INSTALLED) $(if $(PYTEST_ARGS),,lint)
+# Those on simulated schedulers run beside the others, which mostly wait for real ones.
+ifneq ($(PYTEST_ARGS),)
+everything: $(INSTALLED)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
+else
+everything: $(INSTALLED) lint
+	@.venv/bin/python -m pytest -m simulated >.simulated.log 2>&1 & simulated=$$!; \
+	.venv/bin/python -m pytest -m 'not simulated'; code=$$?; \
+	wait $$simulated || code=1; \
+	echo; echo 'On simulated schedulers:'; cat .simulated.log; exit $$code
+endif
+
+test-slurm-versions slurm-versions-here: export PSIJ_TEST_SLURM_RELEASES := $(VERSIONS)
+slurm-versions-here: $(INSTALLED)
+	.venv/bin/python -m pytest $(SLURM_TESTS) $(PYTEST_ARGS)
 
 MEASURE = python -m pip install --quiet --disable-pip-version-check -e '.[bench]' && python -m benchmarks $(BENCH_ARGS)
 ifeq ($(ROOT),0)

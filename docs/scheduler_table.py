@@ -16,7 +16,7 @@ from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExe
 
 PAGE = Path(__file__).with_name("schedulers.md")
 BEGIN, END = "<!-- fields: made by docs/scheduler_table.py -->", "<!-- end of fields -->"
-EXECUTORS = ("slurm", "pbs", "pbs_classic", "lsf", "cobalt", "grid_engine")
+EXECUTORS = ("slurm", "pbs", "pbs_classic", "lsf", "cobalt", "flux", "grid_engine")
 PARALLEL_ENVIRONMENT = {"grid_engine.pe": "mpi"}  # without one Grid Engine takes no job of several slots
 
 GIB = 2**30

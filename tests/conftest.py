@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from clusters.client import Cluster, GridEngine, UnavailableError, start_cluster, start_grid_engine
+from clusters.client import RELEASES, Cluster, GridEngine, UnavailableError, start_cluster, start_grid_engine
 
 SLURM_FIXTURES = frozenset({"slurm_cluster", "start_slurm"})
 
@@ -27,7 +27,7 @@ def _without(name: str) -> Callable[[str], NoReturn]:
     return refuse
 
 
-_no_slurm, _no_grid_engine = _without("slurm"), _without("grid_engine")
+_no_slurm, _no_grid_engine, _no_release = (_without(name) for name in ("slurm", "grid_engine", "slurm_releases"))
 _ROOT = "root submits no jobs: run `make test`, which becomes an ordinary user"
 
 
@@ -38,37 +38,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slurm)
 
 
-def _started(accounting: bool, **options: int) -> Cluster:
+def _started(accounting: bool, **options: int | str) -> Cluster:
+    refuse = _no_release if options.get("release") else _no_slurm
     if os.geteuid() == 0:
-        _no_slurm(_ROOT)
+        refuse(_ROOT)
     try:
-        return start_cluster(_no_slurm, accounting=accounting, **options)
+        return start_cluster(refuse, accounting=accounting, **options)
     except UnavailableError as error:
-        _no_slurm(str(error))
+        refuse(str(error))
 
 
 @pytest.fixture(scope="session")
-def shared_slurm() -> Iterator[Callable[[bool], Cluster]]:
-    """The cluster of four idle nodes with or without accounting, started at first use and kept to the end."""
-    clusters: dict[bool, Cluster] = {}
+def shared_slurm() -> Iterator[Callable[..., Cluster]]:
+    """The cluster of four idle nodes with or without accounting, or of another release: `shared(release="trixie")`.
 
-    def shared(accounting: bool) -> Cluster:
-        if accounting not in clusters:
-            clusters[accounting] = _started(accounting)
-        return clusters[accounting]
+    Started at first use and kept to the end.
+    """
+    clusters: dict[tuple[bool, str], Cluster] = {}
+
+    def shared(*, accounting: bool = False, release: str = "") -> Cluster:
+        wanted = accounting, release
+        if wanted not in clusters:
+            clusters[wanted] = _started(accounting, **({"release": release} if release else {}))
+        return clusters[wanted]
 
     yield shared
     for cluster in clusters.values():
         cluster.stop()
 
 
-@pytest.fixture(scope="session", params=[False, True], ids=["no-accounting", "accounting"])
-def slurm_cluster(request: pytest.FixtureRequest, shared_slurm: Callable[[bool], Cluster]) -> Iterator[Cluster]:
-    """One of the shared clusters; SLURM_CONF names it while tests use it."""
-    cluster = shared_slurm(request.param)
+@pytest.fixture(
+    scope="session",
+    params=[(False, name) for name in RELEASES] or [(False, ""), (True, "")],
+    ids=RELEASES or ["no-accounting", "accounting"],
+)
+def slurm_cluster(request: pytest.FixtureRequest, shared_slurm: Callable[..., Cluster]) -> Iterator[Cluster]:
+    """One of the shared clusters; the environment names it while tests use it."""
+    accounting, release = request.param
+    cluster = shared_slurm(accounting=accounting, release=release)
     with pytest.MonkeyPatch.context() as patch:
-        if cluster.conf:
-            patch.setenv("SLURM_CONF", str(cluster.conf))
+        cluster.choose(patch.setenv)
         yield cluster
 
 
@@ -83,8 +92,7 @@ def start_slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Clust
     def start(*, accounting: bool = False, **options: int) -> Cluster:
         cluster = _started(accounting, **options)
         clusters.append(cluster)
-        if cluster.conf:
-            monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+        cluster.choose(monkeypatch.setenv)
         return cluster
 
     yield start
@@ -102,8 +110,7 @@ def grid_engine() -> Iterator[GridEngine]:
     except UnavailableError as error:
         _no_grid_engine(str(error))
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in cluster.variables.items():
-            patch.setenv(name, value)
+        cluster.choose(patch.setenv)
         yield cluster
     cluster.stop()
 

@@ -139,7 +139,7 @@ def launcher_for(spec: JobSpec, options: Mapping[str, Mapping[str, object]]) -> 
     given = dict(options.get(name, {}))
     for key, value in (spec.attributes.custom_attributes or {}).items():
         owner, _, option = key.partition(".")
-        if owner == name:
+        if owner == name and "." not in option:  # those are the executor's of the same name
             given[option] = value
     for option in given:
         if not _OPTION.fullmatch(option):

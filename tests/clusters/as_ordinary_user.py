@@ -20,10 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from clusters.client import RELEASES
 from clusters.cluster import SYSTEM_PATH
 from clusters.debian import install
 from clusters.keeper import keep
 from clusters.processes import die_with_parent
+from clusters.releases import make
 
 USER = "psij-test"
 PACKAGES = (
@@ -134,6 +136,7 @@ def run(command: list[str], top: Path) -> int:
         return 77
     if not install(PACKAGES):
         print("Going on without; tests of what is missing will say so.", file=sys.stderr)
+    make(RELEASES)
     owner = ensure_user(USER)
     place = Path(tempfile.mkdtemp(prefix="psij-test-", dir="/var/tmp"))
     try:

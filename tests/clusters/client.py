@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 KEEPER_VARIABLE = "PSIJ_TEST_KEEPER"
+RELEASES = tuple(os.environ.get("PSIJ_TEST_SLURM_RELEASES", "").split())
+"""The Debian releases whose Slurm is tested, instead of the machine's own."""
 
 
 class KeeperError(Exception):
@@ -57,6 +59,7 @@ class Handle:
     number: int
     variables: Mapping[str, str]  # which choose this cluster
     refuse: Callable[[str], NoReturn]
+    commands: str | None  # where they are, if the machine's usual ones don't fit
 
     scheduler: ClassVar[str]
     foreign: ClassVar[tuple[str, ...]]
@@ -66,7 +69,15 @@ class Handle:
     def environment(self) -> dict[str, str]:
         """The environment for commands of this cluster."""
         outer = {name: value for name, value in os.environ.items() if not name.startswith(self.foreign)}
-        return {**outer, **self.variables}
+        self.choose(outer.__setitem__)
+        return outer
+
+    def choose(self, set_variable: Callable[[str, str], None]) -> None:
+        """Set the variables with which the scheduler's commands are this cluster's, and mean it."""
+        for name, value in self.variables.items():
+            set_variable(name, value)
+        if self.commands is not None:
+            set_variable("PATH", f"{self.commands}:{os.environ.get('PATH', os.defpath)}")
 
     @property
     def controllable(self) -> bool:
@@ -123,11 +134,6 @@ class Cluster(Handle):
     scheduler = "Slurm"
     foreign = ("SLURM_", "SBATCH_")
 
-    @property
-    def conf(self) -> Path | None:
-        """The configuration file, if it is not the machine's usual one."""
-        return Path(self.variables["SLURM_CONF"]) if "SLURM_CONF" in self.variables else None
-
     def stop_accounting(self) -> None:
         """Stop slurmdbd."""
         self._control("stop_accounting")
@@ -165,18 +171,21 @@ def _missing(scheduler: str) -> UnavailableError:
     return UnavailableError(f"no {scheduler} here: run `make test` as root on Debian to have it installed and started")
 
 
-def start_cluster(refuse: Callable[[str], NoReturn], *, accounting: bool, **options: int) -> Cluster:
+def start_cluster(refuse: Callable[[str], NoReturn], *, accounting: bool, **options: int | str) -> Cluster:
     """A new Slurm cluster of the keeper's; without a keeper this machine's own.
 
     :raises UnavailableError: when there is neither, or the machine's own doesn't fit.
     """
     if os.environ.get(KEEPER_VARIABLE):
-        answer = ask("start", kind="slurm", accounting=accounting, **options)
-        return Cluster(answer["cluster"], answer["variables"], refuse, accounting)
+        arguments: dict[str, Any] = {"accounting": accounting, **options}
+        answer = ask("start", kind="slurm", **arguments)
+        return Cluster(answer["cluster"], answer["variables"], refuse, answer["commands"], accounting)
+    if "release" in options:
+        raise UnavailableError("no Slurm of another release here: run `make test-slurm-versions` as root on Debian")
     if shutil.which("squeue") is None or shutil.which("sbatch") is None:
         raise _missing("Slurm")
     variables = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
-    cluster = Cluster(0, variables, refuse, accounting)
+    cluster = Cluster(0, variables, refuse, None, accounting)
     if (asked := cluster.run("squeue", "-h", "-u", str(os.getuid()))).returncode != 0:
         raise UnavailableError(f"this machine has squeue, but no Slurm that answers: {asked.stderr.strip()}")
     if options:
@@ -193,11 +202,11 @@ def start_grid_engine(refuse: Callable[[str], NoReturn]) -> GridEngine:
     """
     if os.environ.get(KEEPER_VARIABLE):
         answer = ask("start", kind="grid_engine")
-        return GridEngine(answer["cluster"], answer["variables"], refuse)
+        return GridEngine(answer["cluster"], answer["variables"], refuse, answer["commands"])
     if shutil.which("qconf") is None or shutil.which("qsub") is None:
         raise _missing("Grid Engine")
     variables = {name: value for name, value in os.environ.items() if name.startswith("SGE_")}
-    cluster = GridEngine(0, variables, refuse)
+    cluster = GridEngine(0, variables, refuse, None)
     if (asked := cluster.run("qconf", "-sp", "smp")).returncode != 0:
         raise UnavailableError(f"this machine has qconf, but no Grid Engine that fits: {asked.stderr.strip()}")
     return cluster

@@ -31,7 +31,7 @@ class ClusterUnavailableError(ClusterError):
 
 @dataclass(frozen=True)
 class Options:
-    """What a test may choose. Numbers only: they come from an ordinary user and end in root's files."""
+    """What a test may choose. It comes from an ordinary user and ends in root's files: numbers, no free text."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -90,6 +90,11 @@ class RealCluster(ABC):
     def variables(self) -> dict[str, str]:
         """The environment variables that choose this cluster."""
 
+    @property
+    def commands(self) -> Path | None:
+        """The directory of the cluster's own commands, if the machine's usual ones don't fit."""
+        return None
+
     @abstractmethod
     def missing_programs(self) -> list[str]:
         """The programs which the cluster needs and this machine lacks."""
@@ -120,7 +125,8 @@ class RealCluster(ABC):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **self.variables}
+        path = f"{self.commands}:{SYSTEM_PATH}" if self.commands else SYSTEM_PATH
+        return {"PATH": path, "LANG": "C.UTF-8", **self.variables}
 
     def start(self) -> None:
         """Start everything; return when jobs can run."""

@@ -128,7 +128,8 @@ class Keeper:
         cluster.start()
         self._started += 1
         self._clusters[self._started] = cluster
-        return {"cluster": self._started, "variables": cluster.variables}
+        commands = str(cluster.commands) if cluster.commands else None
+        return {"cluster": self._started, "variables": cluster.variables, "commands": commands}
 
 
 def keep(user: str, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], address: Path) -> int:

@@ -22,10 +22,13 @@ def _refuse(reason: str) -> NoReturn:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--no-accounting", action="store_true")
+    parser.add_argument("--release", default="", help="the Slurm of this Debian release, without accounting")
     parser.add_argument("command", nargs="?", default="")
     arguments = parser.parse_args()
     try:
-        cluster = start_cluster(_refuse, accounting=not arguments.no_accounting)
+        options = {"release": arguments.release} if arguments.release else {}
+        accounting = not (arguments.no_accounting or arguments.release)
+        cluster = start_cluster(_refuse, accounting=accounting, **options)
     except KeeperError as error:
         _refuse(str(error))
     environment = cluster.environment

@@ -1,5 +1,6 @@
 """A real Slurm of four nodes on this one machine, with daemons, ports and directories of its own.
 
+It is the machine's own Slurm, or that of another Debian release (see `clusters.releases`), without accounting.
 Used as root, by the keeper. Of the daemons only `slurmd` runs as root; the controller, the accounting daemon
 and the administrator's commands run as Debian's user `slurm`.
 """
@@ -16,17 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from clusters.cluster import ClusterError, Options, RealCluster, free_ports, not_found
+from clusters.cluster import ClusterError, ClusterUnavailableError, Options, RealCluster, free_ports, not_found
 from clusters.processes import as_user, command_of, descendants, environment_of, kill_all
+from clusters.releases import Release, release
 
 NODES = ("n1", "n2", "n3", "n4")
 ACCOUNT = "science"
+# What runs there has the commands of one directory in the place of the machine's own, and nobody else has.
+WITH_COMMANDS = """\
+for command in "$1"/*; do
+    usual=/usr/bin/${command##*/}
+    if [ -e "$usual" ]; then mount --bind "$command" "$usual" || exit 71; fi
+done
+shift
+exec "$@"
+"""
 
 
 @dataclass(frozen=True)
 class SlurmOptions(Options):
     """See `Options`."""
 
+    release: str = ""  # the Debian release whose Slurm it is; the machine's own if empty
     accounting: bool = False
     min_job_age: int = 300  # seconds after which ended jobs are forgotten; looked at once a minute
     slurmd_timeout: int = 60  # seconds without an answer after which a node is DOWN
@@ -57,6 +69,7 @@ class SlurmCluster(RealCluster):
         super().__init__(user, options, parent=parent)
         self._ports: dict[str, int] = {}
         self._secret = secrets.token_hex(16)
+        self._release: Release | None = None
 
     # What it is
 
@@ -70,8 +83,15 @@ class SlurmCluster(RealCluster):
         """See `RealCluster.variables`."""
         return {"SLURM_CONF": str(self.conf)}
 
+    @property
+    def commands(self) -> Path | None:
+        """See `RealCluster.commands`."""
+        return self.directory / "bin" if self._release else None
+
     def missing_programs(self) -> list[str]:
         """See `RealCluster.missing_programs`."""
+        if self.options.release:
+            return not_found(["munged", "unshare"])
         names = ["munged", "slurmctld", "slurmd", "squeue", "sinfo", "sbatch", "scontrol"]
         if self.options.accounting:
             names += ["slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db"]
@@ -80,6 +100,14 @@ class SlurmCluster(RealCluster):
     # Life
 
     def _start(self) -> None:
+        if self.options.release:
+            found = release(self.options.release)
+            if isinstance(found, str):
+                raise ClusterUnavailableError(found)
+            if self.options.accounting:
+                raise ClusterUnavailableError("the Slurm of another release has no accounting here")
+            self._release = found
+            found.write_commands(self.directory / "bin")
         self._configure()
         self._start_munge()
         if self.options.accounting:
@@ -123,7 +151,12 @@ class SlurmCluster(RealCluster):
 
     def start_node(self, name: str, *, _wait: bool = True) -> None:
         """Start a node's slurmd; return when the controller takes it for usable."""
-        self._run_daemon(self._node(name), ["slurmd", "-D", "-N", name], variables={"PSIJ_TEST_NODE": name})
+        command = ["slurmd", "-D", "-N", self._node(name)]
+        if self.commands:
+            # Jobs that inherit no PATH must find them too. The mounts are gone with the last process that sees them.
+            private = ("unshare", "--mount", "--propagation", "private", "sh", "-c", WITH_COMMANDS, "sh")
+            command = [*private, str(self.commands), *command, "-d", str(self.commands / "slurmstepd")]
+        self._run_daemon(name, command, variables={"PSIJ_TEST_NODE": name})
         if _wait:
             self.wait_for_nodes({name: "idle mixed allocated completing"})
 
@@ -198,6 +231,8 @@ class SlurmCluster(RealCluster):
                 f"AccountingStoragePort={self._ports['slurmdbd']}",
                 f"AccountingStoragePass={directory}/munge/socket",  # what it means with munge
             ]
+        if self._release:
+            lines.append(f"PluginDir={self._release.plugins}")
         lines += [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=8 RealMemory=16000 Gres=gpu:2"
             for node, port in zip(NODES, ports[3:], strict=True)
@@ -211,7 +246,8 @@ class SlurmCluster(RealCluster):
         for number in range(2):
             (directory / f"gpu{number}").touch()
         (directory / "gres.conf").write_text(f"Name=gpu File={directory}/gpu[0-1]\n")
-        (directory / "cgroup.conf").write_text("CgroupAutomount=no\n")
+        # Newer ones look for cgroups even where nothing asks for them; 22.05 doesn't know the option.
+        (directory / "cgroup.conf").write_text("CgroupPlugin=disabled\n" if self._release else "CgroupAutomount=no\n")
 
     def _start_munge(self) -> None:
         directory = self.directory / "munge"
@@ -315,7 +351,7 @@ class SlurmCluster(RealCluster):
         for pid in descendants([os.getppid(), os.getpid()]):
             environment = environment_of(pid)
             if environment.get("SLURM_CONF") == str(self.conf):
-                step_daemon = command_of(pid).startswith("slurmstepd")
+                step_daemon = "slurmstepd" in command_of(pid)
                 variable = "PSIJ_TEST_NODE" if step_daemon else "SLURMD_NODENAME"
                 if environment.get(variable) == node:
                     roots.add(pid)

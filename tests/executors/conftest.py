@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from clusters.client import Cluster
 from executors.sites import SITES, Site
 from executors.support import Ear
 from psij_like import JobExecutor, JobExecutorConfig
+from psij_like.testing import SimulatedCluster
 
 
 @pytest.fixture(params=[pytest.param(site, id=site.id, marks=site.marks) for site in SITES])
@@ -33,20 +35,51 @@ def installed() -> None:
 
 
 @pytest.fixture
-def slurm_without_accounting(shared_slurm: Callable[[bool], Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
+def slurm_without_accounting(shared_slurm: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
     """The shared Slurm without accounting."""
-    _use(shared_slurm(False), monkeypatch)
+    shared_slurm().choose(monkeypatch.setenv)
 
 
 @pytest.fixture
-def slurm_with_accounting(shared_slurm: Callable[[bool], Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
+def slurm_with_accounting(shared_slurm: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
     """The shared Slurm with accounting."""
-    _use(shared_slurm(True), monkeypatch)
+    shared_slurm(accounting=True).choose(monkeypatch.setenv)
 
 
-def _use(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    if cluster.conf:
-        monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+@pytest.fixture
+def slurm_of_release(
+    request: pytest.FixtureRequest, shared_slurm: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shared Slurm of the Debian release that the site names."""
+    site: Site = request.node.callspec.params["site"]  # the fixture itself waits for this one
+    shared_slurm(release=site.release).choose(monkeypatch.setenv)
+
+
+@pytest.fixture(scope="session")
+def simulations() -> Iterator[Callable[[Site], SimulatedCluster]]:
+    """The simulated cluster of a site, started at first use and kept to the end."""
+    with ExitStack() as clusters:
+        started: dict[str, SimulatedCluster] = {}
+
+        def simulation(site: Site) -> SimulatedCluster:
+            if site.id not in started:
+                cluster = SimulatedCluster(**site.simulation, change_environment=False)
+                started[site.id] = clusters.enter_context(cluster)
+            return started[site.id]
+
+        yield simulation
+
+
+@pytest.fixture
+def simulated(
+    request: pytest.FixtureRequest,
+    simulations: Callable[[Site], SimulatedCluster],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The simulated cluster that the site describes."""
+    site: Site = request.node.callspec.params["site"]  # the fixture itself waits for this one
+    for name, value in simulations(site).environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

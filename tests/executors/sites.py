@@ -2,7 +2,8 @@
 
 Beside this machine, the real schedulers that Debian has and the simulated ones, the suite runs on whatever schedulers
 PSIJ_TEST_SCHEDULERS names (executors' names, separated by commas): their commands are in PATH then, and jobs of the
-user who runs the tests are welcome.
+user who runs the tests are welcome. PSIJ_TEST_SLURM_RELEASES, which `make test-slurm-versions` sets, names Debian
+releases: it runs on the Slurm of each of those then, and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from typing import Any
 
 import pytest
 
+from clusters.client import RELEASES
 from psij_like import JobAttributes, JobExecutorConfig
+from psij_like.executors._flux import bindings
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.executors.batch.grid_engine import GridEngineExecutorConfig
+
+_SLURMS = ("slurm_without_accounting", "slurm_with_accounting", "slurm_of_release")
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,19 @@ class Site:
         own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
         knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
         dependencies: the kinds of dependencies it has.
+        signals: those that end a process of its jobs.
+        cancel_seconds: how long six cancels may take.
+        submit: the command that submits.
         cancel: the command that cancels.
         cancels_many: whether it may name many jobs.
         refuses: the fields of ResourceSpecV1 that it can not express.
         queries: the commands that ask for states; the first one is for all jobs at once.
+        asks: how a call of theirs begins that asks.
         nothing: a shell script that answers as the first of them does when there is no job.
         mystery: a sed script that makes the states in their answers unknown ones.
         shown: the command, without the native id, that shows what the backend took over, by what it shows.
+        simulation: the arguments of the `SimulatedCluster`, if it is one.
+        release: for Slurm: the Debian release that it comes from, if it is not this machine's.
     """
 
     id: str
@@ -57,20 +68,27 @@ class Site:
     own_variables: tuple[str, ...] = ()
     knows_foreign_ends: bool = False
     dependencies: tuple[str, ...] = ()
+    signals: tuple[int, ...] = (1, 2, 6, 9, 11, 15)
+    cancel_seconds: float = 5
+    submit: str = "qsub"
     cancel: str = ""
     cancels_many: bool = True
     refuses: tuple[str, ...] = ()
     queries: Sequence[str] = ()
+    asks: str = ""
     nothing: str = "exit 0"
     mystery: str = ""
     shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    simulation: Mapping[str, Any] = field(default_factory=dict)
+    release: str = ""
 
     def __repr__(self) -> str:
         return self.id
 
     @property
     def marks(self) -> list[pytest.MarkDecorator]:
-        return [pytest.mark.slurm] if self.place.startswith("slurm_") else []
+        marks = {"simulated": pytest.mark.simulated} | dict.fromkeys(_SLURMS, pytest.mark.slurm)
+        return [marks[self.place]] if self.place in marks else []
 
 
 # What every job has in its environment.
@@ -103,7 +121,7 @@ _QUICK = {
 }
 _NO_SUCH_QUEUE = JobAttributes(queue_name="no-such-queue")
 
-LOCAL = Site("local", "local", "this_machine", JobExecutorConfig, own_variables=_OWN_VARIABLES)
+LOCAL = Site("local", "local", "this_machine", JobExecutorConfig, own_variables=_OWN_VARIABLES, submit="")
 _BATCH = Site(
     "", "", "installed", settings=_QUICK, silent={"doorbell": False}, refused=_NO_SUCH_QUEUE, own_variables=_USUAL
 )
@@ -113,9 +131,13 @@ SLURM = replace(
     executor="slurm",
     pending={"slurm.hold": True},
     launchers=("multiple", "mpirun", "srun"),
-    own_variables=(*_USUAL, "SLURM", "GPU_DEVICE_ORDINAL"),
+    own_variables=(
+        *(*_USUAL, "SLURM", "GPU_DEVICE_ORDINAL"),
+        *("HYDRA_", "I_MPI_HYDRA_", "OMPI_MCA_plm_", "PRTE_MCA_plm_"),  # for MPIs' mpirun, since 23.11
+    ),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    submit="sbatch",
     cancel="scancel",
     queries=("squeue", "sacct"),
     mystery=r"s/|[A-Z_]\{4,\}|/|DAYDREAMING|/",
@@ -156,8 +178,10 @@ LSF = replace(
     id="lsf",
     executor="lsf",
     pending={"lsf.H": True},
-    own_variables=(*_USUAL, "LSB_", "LSF_", "LS_"),
+    own_variables=(*_USUAL, "LSB_", "LSF_", "LS_", "LSFUSER", "XLSF_", "VOLCLAVA_"),
+    signals=(2, 6, 9, 11, 15),  # volclava's jobs ignore SIGHUP
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    submit="bsub",
     cancel="bkill",
     queries=("bjobs",),
     nothing="echo 'No job found' >&2; exit 255",
@@ -169,6 +193,7 @@ COBALT = replace(
     executor="cobalt",
     pending={"cobalt.h": True},
     own_variables=(*_USUAL, "COBALT_"),
+    cancel_seconds=30,  # its qdel sleeps
     dependencies=("afterok",),
     cancel="qdel",
     refuses=("gpu_cores_per_process", "memory"),
@@ -195,7 +220,25 @@ GRID_ENGINE = replace(
     nothing="echo '<job_info><queue_info></queue_info></job_info>'",
     mystery="s/<state>.*</<state>?</",
 )
-_EVERY = (SLURM, PBS, PBS_CLASSIC, LSF, COBALT, GRID_ENGINE)
+_BY_BINDINGS = bindings.available()  # nothing is left to ask of a command then
+FLUX = replace(
+    _BATCH,
+    id="flux",
+    executor="flux",
+    pending={"flux.urgency": 0},
+    launchers=("multiple", "mpirun", "flux"),
+    own_variables=(*_USUAL, "FLUX_", "PMI_", "CUDA_", "LD_LIBRARY_PATH", "LUA_", "MANPATH", "OMPI_MCA_"),
+    refuses=("memory",),
+    knows_foreign_ends=True,
+    dependencies=("after", "afterok", "afternotok", "afterany"),
+    submit="" if _BY_BINDINGS else "flux",
+    cancel="" if _BY_BINDINGS else "flux",
+    queries=() if _BY_BINDINGS else ("flux",),
+    asks="flux jobs",
+    nothing='[ "$1" = jobs ] || exec "$real" "$@"',
+    mystery="" if _BY_BINDINGS else r"s/|[A-Z]\{2,\}|/|DAYDREAMING|/",
+)
+_EVERY = (SLURM, PBS, PBS_CLASSIC, LSF, COBALT, FLUX, GRID_ENGINE)
 _NAMED = os.environ.get("PSIJ_TEST_SCHEDULERS", "").replace(",", " ").split()
 
 SITES: tuple[Site, ...] = (
@@ -203,7 +246,20 @@ SITES: tuple[Site, ...] = (
     replace(SLURM, id="slurm-no-accounting", place="slurm_without_accounting"),
     replace(SLURM, id="slurm-accounting", place="slurm_with_accounting"),
     GRID_ENGINE,
+    *(
+        replace(site, id=f"{name}-simulated", place="simulated", simulation=simulation)
+        for name, site, simulation in (
+            ("slurm", replace(SLURM, launchers=("multiple", "srun")), {"kind": "slurm"}),
+            ("pbs", PBS, {"kind": "pbs"}),
+            ("pbs_classic", PBS_CLASSIC, {"kind": "pbs_classic"}),
+            ("lsf", LSF, {"kind": "lsf"}),
+            ("volclava", LSF, {"kind": "lsf", "flavour": "volclava"}),
+            ("cobalt", COBALT, {"kind": "cobalt", "nodes": 8}),
+        )
+    ),
 )
+if RELEASES:
+    SITES = tuple(replace(SLURM, id=f"slurm-{name}", place="slurm_of_release", release=name) for name in RELEASES)
 if _NAMED:
     SITES = tuple(replace(site, place="installed") for site in (LOCAL, *_EVERY) if site.executor in _NAMED)
 

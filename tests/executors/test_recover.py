@@ -57,7 +57,7 @@ def test_a_client_that_is_killed_while_it_submits(
     recovered(executor, 0)
 
 
-@sites(having="cancel")
+@sites(having="submit")
 def test_an_orphaned_submit_command_submits_nothing_that_runs(
     site: Site, config: JobExecutorConfig, executor: JobExecutor, work_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

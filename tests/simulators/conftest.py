@@ -13,6 +13,19 @@ from psij_like.executors.batch.slurm import SlurmExecutorConfig
 from psij_like.testing import SimulatedCluster
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.simulated)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some schedulers put a job's output into the directory that it was submitted in."""
+    monkeypatch.chdir(tmp_path)
+
+
 def until(condition: Callable[[], object], seconds: float = 15) -> None:
     """Wait for a condition, but not for ever."""
     deadline = time.monotonic() + seconds

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from psij_like._engine.plan import Plan
+from psij_like._engine.quote import octal_word
 from psij_like.exceptions import InvalidJobException
 from psij_like.executors._flux.backend import Flux
-from psij_like.executors._flux.words import octal_word
 from psij_like.executors.flux import FluxExecutorConfig, FluxJobExecutor
 from psij_like.job import Job
 from psij_like.job_attributes import JobAttributes
@@ -162,7 +162,7 @@ def test_what_can_not_be_expressed_is_refused(read: Read, fields: dict[str, Any]
 
 def test_the_scripts_are_good_bash(executor: FluxJobExecutor, tmp_path: Path) -> None:
     for fields in ({}, {"launcher": "flux"}, {"resources": ResourceSpecV1(node_count=2)}):
-        text = executor.script(Job(JobSpec("/bin/date", **fields)))  # type: ignore[arg-type]
+        text = executor.script(Job(JobSpec("/bin/date", **fields)))
         (tmp_path / "script").write_text(text)
         subprocess.run(["bash", "-n", str(tmp_path / "script")], check=True)
         assert (" broker " in text) == bool(fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ def test_parsers_are_total(text: str) -> None:
 # ---- the journal
 
 
-def heard(journal: Journal, messages: list[object]) -> dict[str, list[Report]]:
+def heard(journal: Journal, messages: Iterable[object]) -> dict[str, list[Report]]:
     reports: dict[str, list[Report]] = {}
     for report in itertools.chain.from_iterable(map(journal.take, messages)):
         reports.setdefault(report.native_id, []).append(report)
@@ -325,7 +326,7 @@ def test_lost_and_odd_messages_about_others_change_nothing(
     others: list[object] = [message for message in whole if message not in own][:keep]
     others += [message for message in data.draw(st.lists(MESSAGES, max_size=10)) if not _about(message, ours)]
     order.shuffle(others)
-    mixed = list(own)
+    mixed: list[object] = list(own)
     positions = sorted(order.randrange(len(own) + 1) for _ in others)
     for position, message in reversed(list(zip(positions, others, strict=True))):
         mixed.insert(position, message)

@@ -45,6 +45,15 @@ def quoted_word(text: str) -> str:
     return f'"{text}"'
 
 
+def octal_word(text: str) -> str:
+    """The word for bash whose value is exactly `text`: ASCII, without the braces in which Flux expands names."""
+    return "$'" + re.sub(rb"[^A-Za-z0-9_./-]", _octal, text.encode("utf-8", "surrogateescape")).decode("ascii") + "'"
+
+
+def _octal(match: re.Match[bytes]) -> bytes:
+    return b"\\%03o" % ord(match[0])
+
+
 def plain_name(text: str, allowed: str, limit: int) -> str:
     """A job's name as a scheduler takes it: what is not `allowed` (a set for a regular expression) becomes `_`."""
     return re.sub(f"[^{allowed}]", "_", text)[:limit]

@@ -1,0 +1,1 @@
+"""What `psij_like.executors.flux` is made of."""

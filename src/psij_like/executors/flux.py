@@ -1,0 +1,102 @@
+"""`flux`: Flux, observed on flux-core 0.88.
+
+The instance is the executor's `url` (`local:///...` or `ssh://...`), else that of FLUX_URI, else the system's. Jobs are
+submitted, and cancelled, through Flux's Python bindings where they can be imported, and the job manager's journal then
+tells of news as it happens; else, and where the journal is not allowed (it is for the owner of an instance alone), by
+the `flux` command, and news comes from one `flux jobs` for all the user's jobs.
+
+`account` is the bank. There are no reservations, and memory can not be asked for: both are refused. The custom
+attribute `flux.urgency` (0 to 31, `hold`, `default`, `expedite`) is the job's urgency; 0 holds it. One with a dot,
+`flux.PATH`, sets that attribute of the jobspec, as `flux submit --setattr` does: `flux.system.constraint`,
+`flux.shell.options.verbose` and `flux.user.tag` become `attributes.system.constraint`,
+`attributes.system.shell.options.verbose` and `attributes.user.tag`; None takes away a generated one. Without a dot they
+are options of the launcher `flux`.
+
+A job of several nodes, or with the launcher `flux`, runs a Flux instance of its own, which takes about two seconds:
+`flux run` has the job's resources there. Environment variables that Flux sets are never inherited from the submitter.
+
+Ids are written in base 58 (`f2qiSvdgb`); `attach` takes the other forms too, but for words and emoji. A new instance
+counts anew and has forgotten all jobs. `after` waits for a start: where that can not happen any more, the dependency
+can never be met.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+
+from psij_like._engine.backend import Backend
+from psij_like._engine.dependencies import NeverMet
+from psij_like._engine.plan import Plan
+from psij_like._engine.tracked import Tracked
+from psij_like.exceptions import SubmitException
+from psij_like.executors._flux import ids
+from psij_like.executors._flux.backend import Flux
+from psij_like.executors._flux.source import FluxSource
+from psij_like.executors.batch.batch_scheduler_executor import (
+    BatchSchedulerExecutor,
+    BatchSchedulerExecutorConfig,
+    this_user,
+)
+from psij_like.executors.tracked import Attempt
+from psij_like.job import Job
+from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_status import JobStatus
+
+
+class FluxExecutorConfig(BatchSchedulerExecutorConfig):
+    """Nothing beyond `BatchSchedulerExecutorConfig`."""
+
+
+class FluxJobExecutor(BatchSchedulerExecutor):
+    """Runs jobs on Flux; see the module."""
+
+    _NAME_ = "flux"
+    _BACKEND_ = Flux
+
+    def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
+        super().__init__(url, config)
+        source = self._source
+        self._source: FluxSource = FluxSource(source.backend, source.host, source.timeout, source.cluster)
+
+    def _make_backend(self) -> Backend:
+        backend = Flux(this_user())
+        backend.url = self.url
+        backend.command = shutil.which("flux") or "flux"
+        return backend
+
+    def submit(self, job: Job) -> None:
+        """See `JobExecutor.submit`."""
+        connection = self._source.connection()
+        if connection is None:
+            super().submit(job)
+            return
+        with connection.needed():  # so that the journal tells of all that happens to the job
+            super().submit(job)
+
+    def attach(self, job: Job, native_id: str) -> None:
+        """See `JobExecutor.attach`. Any form of the id will do."""
+        with contextlib.suppress(ValueError, AttributeError):  # told of as any other value that is no id
+            native_id = ids.normalised(native_id)
+        super().attach(job, native_id)
+
+    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
+        try:
+            return super()._deliver(job, plan, attempt)
+        except SubmitException as error:
+            if re.search("dependency: .*(failed or was canceled|succeeded|never started)", str(error)):
+                raise NeverMet(str(error)) from error
+            raise
+
+    def _follow(self, job: Job, tracked: Tracked) -> None:
+        super()._follow(job, tracked)
+        connection = self._source.connection()
+        if connection is not None:
+            connection.follow(tracked.native_id, self._tracker().report)
+
+    def _ended(self, job: Job, status: JobStatus) -> None:
+        super()._ended(job, status)
+        connection = self._source.connection()
+        if connection is not None and job.native_id is not None:
+            connection.leave(job.native_id, self._tracker().report)
