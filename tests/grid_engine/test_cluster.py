@@ -55,4 +55,4 @@ def test_what_may_be_asked_of_it(grid_engine: GridEngine) -> None:
         ask("start", kind="abacus")
     with pytest.raises(KeeperError, match="options of a cluster"):
         ask("start", kind="grid_engine", accounting=True)
-    assert "starting up" in grid_engine.log("sge_qmaster")
+    assert "the end of" in grid_engine.log("sge_qmaster")
