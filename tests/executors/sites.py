@@ -45,6 +45,7 @@ class Site:
         cancel_seconds: how long six cancels may take.
         submit: the command that submits.
         cancel: the command that cancels.
+        cancels: how a call of it begins that cancels.
         cancels_many: whether it may name many jobs.
         refuses: the fields of ResourceSpecV1 that it can not express.
         queries: the commands that ask for states; the first one is for all jobs at once.
@@ -72,6 +73,7 @@ class Site:
     cancel_seconds: float = 5
     submit: str = "qsub"
     cancel: str = ""
+    cancels: str = ""
     cancels_many: bool = True
     refuses: tuple[str, ...] = ()
     queries: Sequence[str] = ()
@@ -233,6 +235,7 @@ FLUX = replace(
     dependencies=("after", "afterok", "afternotok", "afterany"),
     submit="" if _BY_BINDINGS else "flux",
     cancel="" if _BY_BINDINGS else "flux",
+    cancels="flux job raise",
     queries=() if _BY_BINDINGS else ("flux",),
     asks="flux jobs",
     nothing='[ "$1" = jobs ] || exec "$real" "$@"',
@@ -254,6 +257,7 @@ SITES: tuple[Site, ...] = (
             ("pbs_classic", PBS_CLASSIC, {"kind": "pbs_classic"}),
             ("lsf", LSF, {"kind": "lsf"}),
             ("volclava", LSF, {"kind": "lsf", "flavour": "volclava"}),
+            ("flux", replace(FLUX, launchers=("multiple", "flux")), {"kind": "flux"}),
             ("cobalt", COBALT, {"kind": "cobalt", "nodes": 8}),
         )
     ),

@@ -65,7 +65,7 @@ def test_a_job_that_slurm_has_forgotten(campaign_on: Callable[..., tuple[Campaig
     campaign.executor.attach(unknown, str(bad.native_id) + "999")
     status = ended(unknown)
     assert (status.state, status.reason) == (JobState.FAILED, "lost")
-    assert "not listed" in str(status.message)
+    assert "does not list" in str(status.message)
 
 
 @pytest.fixture

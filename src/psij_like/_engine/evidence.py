@@ -100,7 +100,7 @@ class Evidence:
     details_alive: bool = False
     trusted: bool = False
     limit_signals: frozenset[int] = frozenset()
-    silence: str = "the scheduler lists the job no longer, and no record says how it ended"
+    silence: str = "the scheduler does not list the job, and no record says how it ended"
     explained: bool = False
     hopeless: bool = False
 

@@ -9,6 +9,7 @@ from psij_like.testing.personality import Personality
 # A new personality is a module, and a line here.
 KINDS: dict[str, str] = {
     "cobalt": "psij_like.testing.cobalt:CobaltPersonality",
+    "flux": "psij_like.testing.flux:FluxPersonality",
     "lsf": "psij_like.testing.lsf:LsfPersonality",
     "pbs": "psij_like.testing.pbs.pro:PbsPersonality",
     "pbs_classic": "psij_like.testing.pbs_classic.torque:PbsClassicPersonality",
