@@ -83,14 +83,27 @@ def test_dependencies_on_jobs_that_ended_are_decided_at_once(site: Site, executo
 
 @sites(having="dependencies")
 def test_several_dependencies_by_native_id(site: Site, executor: JobExecutor, work_directory: Path) -> None:
-    go = work_directory / "go"
+    """All of them count, in whatever order they end."""
+    gates = [work_directory / name for name in ("a", "b")]
     kind = site.dependencies[-1]
-    firsts = [submit(executor, shell(until_released(go))) for _ in range(2)]
+    firsts = [submit(executor, shell(until_released(gate))) for gate in gates]
     ids = [str(job.native_id) for job in firsts]
-    job = submit(executor, JobSpec("/bin/true", attributes=after(kind, *ids)))
-    with cancelled_afterwards(*firsts, job):
-        go.touch()
-        completed(*firsts, job)
+    later = [submit(executor, JobSpec("/bin/true", attributes=after(kind, *order))) for order in (ids, ids[::-1])]
+    with cancelled_afterwards(*firsts, *later):
+        gates[0].touch()
+        completed(firsts[0])
+        completed(submit(executor, JobSpec("/bin/true")))  # the scheduler has had its chance
+        assert [job.status.state for job in later] == [JobState.QUEUED] * 2
+        gates[1].touch()
+        completed(firsts[1], *later)
+
+
+@sites(having="dependencies")
+@pytest.mark.parametrize("native_id", ["1,2", "17?afterany:18", "1,umask=000", "1) || done(2", "*", "--x", "1 -t 1-5"])
+def test_dependencies_on_what_is_no_id(site: Site, executor: JobExecutor, native_id: str) -> None:
+    job = Job(JobSpec("/bin/true", attributes=after(site.dependencies[-1], native_id)))
+    with pytest.raises(InvalidJobException, match=r"not the id of a job|not an id|no id"):
+        executor.submit(job)
 
 
 def test_dependencies_that_are_refused(site: Site, executor: JobExecutor) -> None:

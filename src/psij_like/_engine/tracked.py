@@ -74,6 +74,11 @@ class Tracked:
             self.evidence.record = record
         return None
 
+    def note_cancel_mark(self) -> None:
+        """Another client may have had the job cancelled: the mark of that stays if the scheduler took it."""
+        if self.files is not None and "cancel" in self.files.host.names(self.files.directory):
+            self.evidence.cancel_asked = self.evidence.cancel_delivered = True
+
     @property
     def awaits_news(self) -> bool:
         """Whether the job rang more often than its files have news: they may be shown late."""

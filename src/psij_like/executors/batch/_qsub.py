@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +12,7 @@ from psij_like._engine.options import clock, merged
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
+from psij_like.exceptions import InvalidJobException
 
 
 class Qsub(Backend):
@@ -42,20 +44,36 @@ class Qsub(Backend):
             "e": "/dev/null",
             "q": attributes.queue_name,
             "A": attributes.account,
-            "W": [f"depend={kind}:{native_id}" for kind, native_id in plan.dependencies],
+            "W": f"depend={','.join(self._waits_for(plan))}" if plan.dependencies else None,
         }
+
+    def _waits_for(self, plan: Plan) -> list[str]:
+        """`afterok:1:2`, a text for each kind. Of several `-W depend` Torque heeds the last one only."""
+        kinds = dict.fromkeys(kind for kind, _ in plan.dependencies)
+        return [":".join([str(kind), *(job for of, job in plan.dependencies if of is kind)]) for kind in kinds]
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""
-        custom = self.custom(plan)
+        custom, options = self.custom(plan), self.options(plan)
         letters = {name: value for name, value in custom.items() if len(name) == 1}
+        if "W" in letters:  # a bag of attributes, one of which may be generated
+            letters["W"] = ",".join(map(str, filter(None, [options["W"], *self._bag(letters["W"])])))
         named = {name: value for name, value in custom.items() if len(name) > 1}
         lines = [
-            f"-{name}" if value is None else f"-{name} {quoted_word(value)}"
-            for name, value in merged(self.options(plan), letters)
+            f"-{name}" if value is None else f"-{name} {quoted_word(value)}" for name, value in merged(options, letters)
         ]
         resources = merged({**self.resources(plan), "walltime": clock(plan.walltime)}, named)
         return [*lines, *(f"-l {name}={quoted_word(value or 'True')}" for name, value in resources)]
+
+    def _bag(self, value: object) -> list[object]:
+        """The values of a custom `-W`."""
+        values = list(value) if isinstance(value, list | tuple) else [value]
+        if any(re.search(r"(^|,) *(depend|block)\b", str(one)) for one in values):
+            raise InvalidJobException(
+                f"custom attribute '{self.name}.W': {value!r} is not allowed: there are Job.wait for block, and "
+                "JobAttributes.dependencies for depend"
+            )
+        return values
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """See `Backend.submit_command`."""

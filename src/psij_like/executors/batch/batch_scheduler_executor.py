@@ -170,7 +170,11 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         return re.fullmatch(self._backend.native_ids, native_id) is not None
 
     def _check(self, plan: Plan) -> None:
-        for kind, _ in plan.dependencies:
+        for kind, native_id in plan.dependencies:
+            if not self._may_be_id(native_id) and not re.fullmatch("[0-9]{1,12}", native_id):
+                raise InvalidJobException(
+                    f"JobAttributes.dependencies: {native_id!r} is not the id of a job; {self.name} has no such ids"
+                )
             if kind not in self._backend.dependencies:
                 known = ", ".join(map(repr, map(str, self._backend.dependencies))) or "no dependencies at all"
                 raise InvalidJobException(
@@ -272,7 +276,9 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         if native_id is None:
             return None
         job._claim(self)
-        tracked = self._accepted(job, native_id, files, intent.get("walltime"))
+        explained = self._backend.explains_late and bool(job.spec and job.spec.attributes.dependencies)
+        tracked = self._accepted(job, native_id, files, intent.get("walltime"), explained=explained)
+        tracked.note_cancel_mark()
         tracked.recall_end = lambda: self._store.find_end(native_id)
         tracked.followed.publish(JobStatus(JobState.QUEUED, submitted(intent) or None), None)
         self._follow(job, tracked)
@@ -316,6 +322,12 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 with contextlib.suppress(OSError):
                     self._host.remove(mark)
         return failures
+
+    def _recall(self, tracked: Tracked) -> JobStatus | None:
+        end = super()._recall(tracked)
+        tracked.evidence.explained = self._backend.explains_late
+        tracked.note_cancel_mark()
+        return end
 
     def _mark_cancelled(self, job: Job, native_id: str) -> Path | None:
         """Tell the body, which stages differently then. The directory of a job that has just ended goes away."""

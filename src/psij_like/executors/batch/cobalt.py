@@ -92,11 +92,11 @@ class Cobalt(Backend):
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`. A value with a blank can not be written in a script."""
-        return [option for option in self._options(plan) if len(option.split()) <= 2]
+        return [option for option in self._options(plan) if _is_plain(option)]
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """See `Backend.submit_command`."""
-        blanks = (option.split(" ", 1) for option in self._options(plan) if len(option.split()) > 2)
+        blanks = (option.split(" ", 1) for option in self._options(plan) if not _is_plain(option))
         return Command(("qsub", *(word for words in blanks for word in words), str(script)))
 
     def check_hold(self, result: Result) -> None:
@@ -135,6 +135,11 @@ class Cobalt(Backend):
             state = JobState.FAILED if code else JobState.COMPLETED
             return Report(native_id, state, "", "", Reason.SIGNAL if signal else Reason.EXIT, code, signal)
         return None
+
+
+def _is_plain(option: str) -> bool:
+    """Whether an option and its value are two words to whoever splits at blanks."""
+    return option.split() == option.split(" ") and len(option.split()) <= 2
 
 
 class CobaltExecutorConfig(BatchSchedulerExecutorConfig):

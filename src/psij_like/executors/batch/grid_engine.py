@@ -44,6 +44,7 @@ from psij_like.job_status import Reason
 # qsub's options of more than one letter that make sense for a job of ours (qsub(1), 8.1.9).
 _OPTIONS = frozenset(["ac", "ar", "binding", "ckpt", "dc", "dl", "hard", "hold_jid", "jc", "js", "masterq", "notify"])
 _OPTIONS |= frozenset(["ot", "pe", "sc", "soft"])
+_SEVERAL_WORDS = frozenset(["pe", "binding"])
 # The letters of states (qstat(1)): deletion, error, hold, running, restarted, suspended in four ways, transferring,
 # queued, waiting, preempted.
 _LETTERS = frozenset("dEhrRsSTNtqwP")
@@ -148,7 +149,10 @@ class GridEngine(Backend):
 
 
 def _option(name: str, value: str | None) -> str:
-    return f"-{name}" if value is None else f"-{name} {' '.join(map(quoted_word, value.split(' ')))}"
+    if value is None:
+        return f"-{name}"
+    words = value.split(" ") if name in _SEVERAL_WORDS else [value]
+    return f"-{name} {' '.join(map(quoted_word, words))}"
 
 
 def _listed(piece: str) -> Report | None:

@@ -1,0 +1,40 @@
+"""What reaches a directive is one value, and no other option."""
+
+from __future__ import annotations
+
+import pytest
+
+from psij_like import InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
+
+
+def directives(executor: str, **attributes: object) -> list[str]:
+    made = JobExecutor.get_instance(executor)
+    assert isinstance(made, BatchSchedulerExecutor)
+    return made.directives(Job(JobSpec("/bin/true", attributes=JobAttributes(**attributes))))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("field", "letter"), [("queue_name", "q"), ("account", "A"), ("reservation_id", "ar")])
+def test_grid_engines_values_are_one_word(field: str, letter: str) -> None:
+    assert f'-{letter} "a -t 1-5"' in directives("grid_engine", **{field: "a -t 1-5"})
+
+
+def test_several_dependencies_of_pbs_are_one_option() -> None:
+    wanted = {"afterok": ["1", "2"], "afterany": "3"}
+    for executor in ("pbs", "pbs_classic"):
+        waits = [line for line in directives(executor, dependencies=wanted) if line.startswith("-W")]
+        assert waits == ["-W depend=afterok:1:2,afterany:3"]
+
+
+def test_a_custom_w_comes_on_top_of_the_dependencies() -> None:
+    lines = directives("pbs", dependencies={"afterok": "1"}, custom_attributes={"pbs.W": "umask=022"})
+    assert [line for line in lines if line.startswith("-W")] == ["-W depend=afterok:1,umask=022"]
+    for value in ("block=true", "umask=022,depend=afterok:2"):
+        with pytest.raises(InvalidJobException, match=r"pbs\.W"):
+            directives("pbs", custom_attributes={"pbs.W": value})
+
+
+def test_blanks_do_not_swallow_cobalts_next_option() -> None:
+    lines = directives("cobalt", queue_name=" ")
+    assert not [line for line in lines if line.startswith("-q")]
+    assert all(len(line.split()) == 2 for line in lines)
