@@ -114,6 +114,8 @@ def _check_attributes(attributes: JobAttributes) -> None:
         text: str | None = getattr(attributes, field)
         if text is not None:
             _check_directive(f"attributes.{field}", text)
+            if not text.strip():
+                raise _invalid(f"attributes.{field}", text, "it must not be blank")
     for kind, jobs in (attributes.dependencies or {}).items():
         for job in jobs:
             if isinstance(job, str):

@@ -34,7 +34,15 @@ def test_a_custom_w_comes_on_top_of_the_dependencies() -> None:
             directives("pbs", custom_attributes={"pbs.W": value})
 
 
-def test_blanks_do_not_swallow_cobalts_next_option() -> None:
-    lines = directives("cobalt", queue_name=" ")
-    assert not [line for line in lines if line.startswith("-q")]
-    assert all(len(line.split()) == 2 for line in lines)
+@pytest.mark.parametrize("custom", ["slurm.dependency", "lsf.w", "grid_engine.hold_jid"])
+def test_a_custom_attribute_does_not_replace_dependencies_unseen(custom: str) -> None:
+    executor = custom.partition(".")[0]
+    directives(executor, custom_attributes={custom: "17"})
+    with pytest.raises(InvalidJobException, match="would replace"):
+        directives(executor, custom_attributes={custom: "17"}, dependencies={"afterany": "1"})
+
+
+@pytest.mark.parametrize("field", ["queue_name", "account", "reservation_id"])
+def test_blank_values_are_refused(field: str) -> None:
+    with pytest.raises(InvalidJobException, match=f"{field}.*must not be blank"):
+        directives("slurm", **{field: " "})

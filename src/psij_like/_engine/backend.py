@@ -101,6 +101,9 @@ class Backend(ABC):
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {}
     """The kinds of dependencies between jobs that the scheduler has, in its own words."""
 
+    dependency_option: ClassVar[str] = ""
+    """The option that carries dependencies; as a custom attribute it can not go together with them."""
+
     # ---- commands
 
     own_variables: ClassVar[tuple[str, ...]] = ()
@@ -199,6 +202,8 @@ class Backend(ABC):
                 continue
             if not re.fullmatch(self.option_names, name):
                 raise InvalidJobException(f"custom attribute {key!r}: {self.name} has no options named like {name!r}")
+            if name == self.dependency_option and plan.dependencies:
+                raise InvalidJobException(f"custom attribute {key!r}: it would replace JobAttributes.dependencies")
             # Long options may be abbreviated.
             if any(own == name or (len(name) > 1 and own.startswith(name)) for own in self.own_options):
                 raise InvalidJobException(f"custom attribute {key!r}: it is not for single jobs that are followed")
@@ -209,6 +214,10 @@ class Backend(ABC):
                     )
             found[name] = value
         return found
+
+    def may_be_named(self, native_id: str) -> bool:
+        """Whether a dependency may name a job so: by its id, or by the number that its id begins with."""
+        return re.fullmatch(rf"{self.native_ids}|[0-9]{{1,12}}", native_id) is not None
 
     # ---- commands
 

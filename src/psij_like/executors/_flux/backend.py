@@ -86,6 +86,13 @@ class Flux(Backend):
         uri = self.url or inherited.get("FLUX_URI")
         return {"FLUX_URI": uri} if uri else {}
 
+    def may_be_named(self, native_id: str) -> bool:
+        """See `Backend.may_be_named`: in any form in which Flux writes ids."""
+        try:
+            return bool(ids.normalised(native_id))
+        except ValueError:
+            return False
+
     def hold_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.hold_command`."""
         return Command(("flux", "job", "urgency", *native_ids, "hold"))

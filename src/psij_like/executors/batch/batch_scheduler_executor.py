@@ -171,7 +171,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def _check(self, plan: Plan) -> None:
         for kind, native_id in plan.dependencies:
-            if not self._may_be_id(native_id) and not re.fullmatch("[0-9]{1,12}", native_id):
+            if not self._backend.may_be_named(native_id):
                 raise InvalidJobException(
                     f"JobAttributes.dependencies: {native_id!r} is not the id of a job; {self.name} has no such ids"
                 )

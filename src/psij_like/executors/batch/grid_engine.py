@@ -61,6 +61,7 @@ class GridEngine(Backend):
     own_options = frozenset("tbC")  # arrays, commands instead of scripts, another prefix
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERANY: "-hold_jid"}
+    dependency_option = "hold_jid"
     own_variables = (
         *("SGE_TASK_", "SGE_STD", "SGE_O_", "SGE_CWD", "SGE_JOB", "PE_HOSTFILE"),
         *("JOB_ID", "JOB_NAME", "JOB_SCRIPT", "NSLOTS", "NHOSTS", "NQUEUES"),

@@ -68,6 +68,7 @@ class Lsf(Backend):
         DependencyKind.AFTERNOTOK: "exit",
         DependencyKind.AFTERANY: "ended",
     }
+    dependency_option = "w"
     own_variables = ("LSB_", "LS_")
     cluster_variables = ("LSF_ENVDIR", "LSF_SERVERDIR", "LSF_BINDIR", "LSF_LIBDIR")
     submitted = r"^Job <([0-9]+)> is submitted"

@@ -64,6 +64,7 @@ class Slurm(Backend):
         ["array", "clusters", "cluster", "help", "parsable", "test-only", "usage", "version", "wait", "wrap"]
     )
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {kind: str(kind) for kind in DependencyKind}
+    dependency_option = "dependency"
     own_variables = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_")
     cluster_variables = ("SLURM_CONF",)
     submitted = r"^([0-9]+)(?:;.*)?$"
