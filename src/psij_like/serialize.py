@@ -181,7 +181,7 @@ def _readable(value: object, depth: int = 0) -> Any:
         return sorted((_readable(item, depth + 1) for item in value), key=str)  # sets have no order of their own
     try:
         return str.__str__(str(value))
-    except Exception:
+    except Exception:  # its own __str__ is at fault, and what matters here is the rest of the specification
         return object.__repr__(value)
 
 

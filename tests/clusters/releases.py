@@ -22,7 +22,6 @@ from clusters.debian import install
 
 CACHE = Path("/var/cache/psij-like-test")
 PACKAGES = ("slurmctld", "slurmd", "slurm-client")
-USUAL_MIRROR = "http://deb.debian.org/debian"
 # In namespaces of its own, and not without us: whatever happens, what debootstrap mounts and starts ends with it.
 CONTAINED = (
     *("setpriv", "--pdeathsig", "KILL"),
@@ -103,7 +102,7 @@ def _make(name: str) -> str:
         try:
             with (unfinished / "log").open("w+") as log:
                 command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", name]
-                code = _run([*CONTAINED, *command, str(unfinished / name), mirror()], log.fileno())
+                code = _run([*CONTAINED, *command, str(unfinished / name), *mirror()], log.fileno())
                 if code != 0:
                     log.seek(0)
                     return f"debootstrap ended with {code}: {log.read().strip()[-500:]}"
@@ -126,10 +125,10 @@ def _run(command: Sequence[str], output: int) -> int:
             process.kill()
 
 
-def mirror() -> str:
-    """Where this machine gets its Debian from; the usual place, if apt knows none."""
+def mirror() -> list[str]:
+    """Where this machine gets its Debian from; nothing if apt knows no place, and debootstrap then has its own."""
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Label: Debian", "Identifier: Packages"]
     addresses: list[str] = []
     with contextlib.suppress(OSError):
         addresses = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return next((address for address in addresses if re.match("https?:|file:", address)), USUAL_MIRROR)
+    return [address for address in addresses if re.match("https?:|file:", address)][:1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +90,8 @@ class Answer:
     when: Callable[[], Answer | None] | None = field(default=None, repr=False)
 
 
-class Personality:
-    """One kind of scheduler: a subclass sets the class attributes and writes what raises NotImplementedError.
+class Personality(ABC):
+    """One kind of scheduler: a subclass sets the class attributes and writes what is abstract.
 
     Attributes:
         name: as `SimulatedCluster(name)` has it.
@@ -125,9 +126,9 @@ class Personality:
         if settings.extra:
             raise ValueError(f"{cls.name} has no setting {', '.join(sorted(settings.extra))}")
 
+    @abstractmethod
     def commands(self) -> Mapping[str, Callable[[Call], Answer]]:
         """What answers for each of `command_names`."""
-        raise NotImplementedError
 
     @classmethod
     def variable_value(cls, directory: Path) -> str:
@@ -138,21 +139,21 @@ class Personality:
         """Write the files that commands and users expect in the cluster's directory."""
         (self.directory / f"{self.name}.conf").write_text(f"# A simulated {self.name}.\n")
 
+    @abstractmethod
     def environment(self, job: Job) -> Mapping[str, str]:
         """The variables of the scheduler's own that a job finds in its environment, whatever it inherits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def id_variable(self, job: Job) -> tuple[str, str]:
         """A variable out of `environment` that no process of another job has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unreachable(self, call: Call) -> Answer | None:
         """What a command says when the controller is down; None: it works without."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failure(self, call: Call) -> Answer:
         """What a command says when the controller is there, but can't do its work now."""
-        raise NotImplementedError
 
     def pretend_id(self, number: int) -> str:
         """The native id of a job with that number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -30,9 +31,9 @@ class Qsub(Backend):
     release = ("qrls", "-h", "u")
     trusted = True
 
+    @abstractmethod
     def resources(self, plan: Plan) -> dict[str, object]:
         """The generated resources, by name. InvalidJobException if some can not be asked for."""
-        raise NotImplementedError
 
     def options(self, plan: Plan) -> dict[str, object]:
         """The generated options, by letter."""

@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import signal
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -100,9 +101,9 @@ class QsubPersonality(Personality):
         """See `Personality.commands`."""
         return {name: self._told(act) for name, act in self.acts().items()}
 
+    @abstractmethod
     def acts(self) -> Mapping[str, Callable[[Call], Answer]]:
         """What answers for each command, but for its version."""
-        raise NotImplementedError
 
     def _told(self, act: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
         return lambda call: Answer(0, self.version_text) if list(call.argv) == ["--version"] else act(call)
