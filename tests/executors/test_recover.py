@@ -140,3 +140,19 @@ def test_jobs_of_a_living_client_are_left_to_it(
     del other
     go.touch()
     ended(job)
+
+
+@sites(having="cancel")
+def test_a_job_that_a_client_cancelled_before_it_died(
+    site: Site, config: JobExecutorConfig, executor: JobExecutor
+) -> None:
+    script = """
+job = submit("/bin/sleep", ["600"])
+job.wait(target_states=JobState.ACTIVE)
+job.cancel()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = client(site, config, "from psij_like import JobState\n" + script)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    for job in executor.recover():  # none if the client lived to see the end
+        assert ended(job).state is JobState.CANCELED
