@@ -197,7 +197,7 @@ def test_a_job_in_error_state(executor: JobExecutor, ear: Ear, grid_engine: Grid
     later = work_directory / "later"
     cleared, cancelled, deleted = (submit(executor, shell("true", attributes=custom(o=str(later / n)))) for n in "abc")
     jobs = (cleared, cancelled, deleted)
-    until(lambda: all("qmod -cj" in str(job.status.message) for job in jobs))
+    until(lambda: all("qmod -cj" in str(job.status.message) for job in jobs), 120)
     for job in jobs:
         assert job.status.reason == "held"
         assert (job.status.state, job.status.metadata["native_state"]) == (JobState.QUEUED, "Eqw")

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _LOOK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
 _LINGER = 1.0  # seconds that the thread waits for the next job before it ends
 _EARLY_REPORTS = 10_000  # pushed reports about jobs that are not known yet, kept for their submission to return
+_random = random.Random()  # noqa: S311 - not for secrets; the program's own sequence of random numbers stays its own
 
 
 class Unreachable(Exception):  # noqa: N818 - reads as what happened
@@ -391,7 +392,7 @@ class Tracker:
             changed = False  # back off, whichever of the sources does not answer
         self._interval = self._pace.shortest if changed else min(self._interval * 1.5, self._pace.longest)
         if self._jobs:
-            jitter = random.uniform(0.9, 1.1)  # noqa: S311 - not for secrets
+            jitter = _random.uniform(0.9, 1.1)
             self._next_poll = max(self._asked_at + self._interval * jitter, now)
             if self._want_details and changed:
                 self._next_poll = now
