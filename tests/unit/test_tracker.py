@@ -280,7 +280,7 @@ def test_the_thread_ends_when_idle_and_starts_again(house: House) -> None:
         assert tracker._running
         ended(job)
         assert until(lambda: not tracker._running, 5)
-        assert until(lambda: not [one for one in threading.enumerate() if one not in others and "tracker" in one.name], 5)
+        assert until(lambda: not {"psij-like tracker"} & {one.name for one in {*threading.enumerate()} - others}, 5)
 
 
 def test_defect_03_an_outage_changes_nothing_and_is_asked_about_ever_less(
