@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import (
+    BulkSubmitException,
     InvalidJobException,
     SubmissionUnknownException,
     SubmitException,
@@ -19,7 +20,7 @@ from psij_like.exceptions import (
 )
 from psij_like.job import Job, JobStatusCallback
 from psij_like.job_attributes import JobAttributes
-from psij_like.job_executor import JobExecutor, JobExecutorConfig
+from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus, Reason
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BulkSubmitException",
     "DependencyKind",
     "InvalidJobException",
     "Job",
     "JobAttributes",
     "JobExecutor",
     "JobExecutorConfig",
+    "JobInfo",
     "JobSpec",
     "JobState",
     "JobStatus",

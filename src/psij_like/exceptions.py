@@ -2,6 +2,14 @@
 
 # ruff: noqa: N818  # the names are PSI/J's
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from psij_like.job import Job
+
 
 class _JobError(Exception):
     """A message, and the exception that led to it, if any."""
@@ -43,6 +51,21 @@ class SubmissionUnknownException(SubmitException):
 
     def __init__(self, message: str, exception: BaseException | None = None) -> None:
         super().__init__(message, exception, transient=False)
+
+
+class BulkSubmitException(SubmitException):
+    """Some of many jobs could not be submitted; all the others were.
+
+    `failures` (dict) has the exception of each job that was not: an InvalidJobException or a SubmitException. Transient
+    if all of them are.
+    """
+
+    def __init__(self, failures: Mapping[Job, Exception]) -> None:
+        errors = list(failures.values())
+        words = "; ".join(dict.fromkeys(str(error) for error in errors[:5]))
+        transient = all(isinstance(error, SubmitException) and error.transient for error in errors)
+        super().__init__(f"{len(errors)} jobs were not submitted: {words}", errors[0], transient)
+        self.failures = dict(failures)
 
 
 class UnreachableStateException(_JobError):

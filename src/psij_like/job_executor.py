@@ -6,15 +6,21 @@ import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
-from psij_like.exceptions import SubmitException
+from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, StatusListener, checked_listener
 
 if TYPE_CHECKING:
     from packaging.version import Version
+
+    from psij_like.job_spec import JobSpec
+    from psij_like.job_status import JobStatus
+
+Target: TypeAlias = Job | str
+"""A job that is meant: the job itself, once submitted, or its native id."""
 
 DEFAULT_WORK_DIRECTORY = Path("~/.psij-like/work")
 
@@ -65,6 +71,28 @@ def _launcher_options(options: Mapping[str, Mapping[str, object]]) -> dict[str, 
     if type(options) is not dict or any(type(some) is not dict for some in options.values()):
         by_typeguard("launcher_options", options, Mapping[str, Mapping[str, object]], allowed)
     return {name: dict(some) for name, some in options.items()}
+
+
+class JobInfo(NamedTuple):
+    """What is known of a job. Everything but its id may be None: unknown.
+
+    Attributes:
+        native_id: the backend's own id.
+        status: its status; the metadata say why it waits, or why it ended.
+        job_id: the id of the `Job`, in the process that submitted it.
+        spec: its specification.
+        submitted: when it was submitted, in seconds since the epoch.
+        nodes: the names of the nodes that it was last started on.
+        directory: where its own files are, while there are any.
+    """
+
+    native_id: str
+    status: JobStatus | None
+    job_id: str | None = None
+    spec: JobSpec | None = None
+    submitted: float | None = None
+    nodes: tuple[str, ...] = ()
+    directory: Path | None = None
 
 
 class JobExecutor(ABC):
@@ -154,22 +182,43 @@ class JobExecutor(ABC):
             SubmissionUnknownException: nobody knows whether it was delivered; the job must not be submitted again.
         """
 
-    @abstractmethod
-    def cancel(self, job: Job) -> None:
-        """Ask the backend to cancel a job; returns when the request is delivered. No error for a job that ended.
+    def submit_bulk(self, jobs: Iterable[Job]) -> None:
+        """Hand many jobs over, with as few requests as that takes; see `submit`.
+
+        Jobs that the backend is told the same about (resources, attributes, name) become elements of its arrays, where
+        it has such; they may differ in all that is told to the job itself: executable, arguments, environment,
+        directory, paths and staging. The rest are submitted several at a time.
 
         Raises:
-            SubmitException: the job was never submitted here, or the request could not be delivered.
+            BulkSubmitException: some were not submitted; it says which and why. All the others were.
+        """
+        failures: dict[Job, Exception] = {}
+        for job in jobs:
+            try:
+                self.submit(job)
+            except (InvalidJobException, SubmitException) as error:
+                failures[job] = error
+        if failures:
+            raise BulkSubmitException(failures)
+
+    @abstractmethod
+    def cancel(self, job: Target) -> None:
+        """Ask the backend to cancel a job, or that of a native id; returns when the request is delivered.
+
+        No error for a job that ended.
+
+        Raises:
+            SubmitException: the job was never submitted, or the request could not be delivered.
         """
 
-    def cancel_bulk(self, jobs: Iterable[Job]) -> None:
+    def cancel_bulk(self, jobs: Iterable[Target]) -> None:
         """Ask the backend to cancel jobs, with as few requests as it safely takes; see `cancel`.
 
         Raises:
             SubmitException: some were never submitted here, or their requests could not be delivered; the message names
                 them. All the others are being cancelled.
         """
-        failures: dict[Job, SubmitException] = {}
+        failures: dict[Target, SubmitException] = {}
         for job in jobs:
             try:
                 self.cancel(job)
@@ -187,16 +236,36 @@ class JobExecutor(ABC):
         """
         return []
 
-    def hold(self, job: Job) -> None:
-        """Keep a waiting job from starting, until `release`. It is QUEUED with reason `held` then.
+    def status(self, jobs: Iterable[Target]) -> dict[str, JobStatus | None]:
+        """Ask now about jobs, or those of native ids, whoever submitted them and whenever: one request for all of them.
+
+        Returns:
+            The status of each, by native id; None where nothing that can be relied on is known (yet).
+
+        Raises:
+            SubmitException: a job was never submitted, an id can be no job's, or the backend can not be asked.
+        """
+        raise SubmitException(f"{self.name} can not be asked about jobs")
+
+    def info(self, job: Target) -> JobInfo:
+        """Ask now what is known about a job, or that of a native id, whoever submitted it and whenever.
+
+        Raises:
+            SubmitException: as `status`.
+        """
+        native_id = job if isinstance(job, str) else str(job.native_id)
+        return JobInfo(native_id, self.status([job])[native_id])
+
+    def hold(self, job: Target) -> None:
+        """Keep a waiting job, or that of a native id, from starting, until `release`: QUEUED with reason `held`.
 
         Raises:
             SubmitException: the job was never submitted, the backend can not hold jobs, or did not take the request.
         """
         raise SubmitException(f"{self.name} can not hold jobs")
 
-    def release(self, job: Job) -> None:
-        """Let a held job start.
+    def release(self, job: Target) -> None:
+        """Let a held job, or that of a native id, start.
 
         Raises:
             SubmitException: the job was never submitted, the backend can not hold jobs, or did not take the request.
@@ -228,7 +297,7 @@ class JobExecutor(ABC):
         return f"<{type(self).__name__} {self.name!r}{url}>"
 
 
-def raise_failures(failures: Mapping[Job, SubmitException]) -> None:
+def raise_failures(failures: Mapping[Target, SubmitException]) -> None:
     """Raise what went wrong with requests about jobs, as one exception: transient if all of them are."""
     errors = list(failures.values())
     if len(errors) == 1:

@@ -24,8 +24,8 @@ submit("/bin/sh", ["-c", script], directory, name="mine", environment={{"A": "b 
 die()
 """
 MOMENTS = {
-    "before-the-intent": "executor._write_down = die",
-    "before-the-command": "executor._hand_over = die",
+    "before-the-intent": "executor._delivery.write_down = die",
+    "before-the-command": "executor._delivery.hand_over = die",
     "after-the-command": "executor._accepted = die",
     "after-all": "",
 }

@@ -30,7 +30,7 @@ from executors.support import (
 )
 from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, JobState, JobStatus, Reason
 from psij_like._engine.evidence import Evidence, Patience, Report, judge
-from psij_like._engine.job_files import Record
+from psij_like._engine.record import Record
 from psij_like.staging import StageIn, StageOut
 
 

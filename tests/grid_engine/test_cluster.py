@@ -38,10 +38,10 @@ def test_a_second_cluster_leaves_nothing_and_disturbs_nothing(grid_engine: GridE
             second.stop()
         assert not Path(place).exists()
         assert not processes_of(place)
-        until(lambda: " r " in grid_engine.run("qstat").stdout)
+        until(lambda: f" {kept} " in grid_engine.run("qstat", "-s", "r").stdout)
     finally:
         grid_engine.run("qdel", kept)
-        until(lambda: not grid_engine.run("qstat").stdout)
+        until(lambda: kept not in grid_engine.run("qstat").stdout.split())
 
 
 def test_what_may_be_asked_of_it(grid_engine: GridEngine) -> None:

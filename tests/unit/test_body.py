@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from psij_like._engine.host import LocalHost
-from psij_like._engine.job_files import JobFiles, Record
+from psij_like._engine.job_files import single
 from psij_like._engine.plan import Launch, Plan, body_data, make_plan, script_data
+from psij_like._engine.record import Record
 from psij_like._engine.render import render
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
@@ -29,7 +30,7 @@ class Body:
     """A job's directory and its working directory."""
 
     def __init__(self, place: Path) -> None:
-        self.files = JobFiles(LocalHost(), place / "jobs" / "one")
+        self.files = single(LocalHost(), place / "jobs" / "one")
         self.files.directory.mkdir(parents=True, mode=0o700)
         self.work = place / "work"
         self.work.mkdir()

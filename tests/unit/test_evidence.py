@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, exit_message, judge
-from psij_like._engine.job_files import Record
+from psij_like._engine.record import Record
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 

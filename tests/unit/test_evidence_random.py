@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import LocalHost
-from psij_like._engine.job_files import JobFiles
+from psij_like._engine.job_files import single
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, Unreachable, _Answer
 from psij_like.job import Job
@@ -103,7 +103,7 @@ class World(RuleBasedStateMachine):
         self.remembered: list[JobStatus] = []
         followed = Followed(self.job, lambda: None, lambda _, status: self.remembered.append(status))
         followed.publish(JobStatus(JobState.QUEUED), None)
-        self.tracked = Tracked(followed, "1", JobFiles(self.host, Path("dir")), walltime=3600.0)
+        self.tracked = Tracked(followed, "1", single(self.host, "dir"), walltime=3600.0)
         self.tracker._add(self.tracked)
 
     # ---- the job

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from psij_like._engine import follow
 from psij_like._engine.follow import Followed, steps_between
-from psij_like._engine.job_files import Record
+from psij_like._engine.record import Record
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState

@@ -103,6 +103,7 @@ def test_states_of_the_list() -> None:
         "13": (JobState.ACTIVE, "r", None),
         "16.1": (JobState.ACTIVE, "r", None),
         "16.2": (JobState.ACTIVE, "r", None),
+        **{f"16.{index}": (JobState.QUEUED, "qw", None) for index in range(3, 31)},
         "15": (JobState.QUEUED, "qw", None),
         "11": (JobState.QUEUED, "Eqw", Reason.HELD),
         "17": (JobState.QUEUED, "Eqw", Reason.HELD),

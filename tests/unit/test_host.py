@@ -18,7 +18,7 @@ from psij_like._engine.host import CommandMissing, CommandTimeout, LocalHost, Re
 HOST = LocalHost()
 
 
-def bash(script: str, timeout: float = 30.0, output: tuple[Path, Path] | None = None) -> Result:
+def bash(script: str, timeout: float = 30.0, output: Path | None = None) -> Result:
     return HOST.run(["bash", "-c", script], timeout=timeout, output=output)
 
 
@@ -96,11 +96,11 @@ def test_a_missing_command(name: str) -> None:
         HOST.run([name], timeout=10)
 
 
-def test_a_missing_command_leaves_empty_files_only(tmp_path: Path) -> None:
-    files = (tmp_path / "out", tmp_path / "err")
+def test_a_missing_command_leaves_an_empty_file_only(tmp_path: Path) -> None:
+    file = tmp_path / "out"
     with pytest.raises(CommandMissing):
-        HOST.run(["psij-no-such-command"], timeout=10, output=files)
-    assert [file.read_text() for file in files] == ["", ""]
+        HOST.run(["psij-no-such-command"], timeout=10, output=file)
+    assert file.read_text() == ""
 
 
 def test_defect_07_a_command_has_a_time_limit_and_dies_with_its_children(tmp_path: Path) -> None:
@@ -112,30 +112,32 @@ def test_defect_07_a_command_has_a_time_limit_and_dies_with_its_children(tmp_pat
     assert gone(pid_in(child))
 
 
-def test_a_command_that_writes_to_files_is_left_alone(tmp_path: Path) -> None:
+def test_a_command_that_writes_to_a_file_is_left_alone(tmp_path: Path) -> None:
     """Nobody could tell whether a submission that is killed had been taken; what it says later is kept."""
-    files = (tmp_path / "out", tmp_path / "err")
+    file = tmp_path / "out"
     with pytest.raises(CommandTimeout):
-        bash("echo early; sleep 0.5; echo 17; echo oh >&2", timeout=0.2, output=files)
+        bash("echo early; sleep 0.5; echo 17", timeout=0.2, output=file)
     end = time.monotonic() + 5
-    while files[1].read_text() != "oh\n" and time.monotonic() < end:
+    while file.read_text() != "early\n17\n" and time.monotonic() < end:
         time.sleep(0.01)
-    assert [file.read_text() for file in files] == ["early\n17\n", "oh\n"]
+    assert file.read_text() == "early\n17\n"
 
 
 def test_output_files(tmp_path: Path) -> None:
-    files = (tmp_path / "out", tmp_path / "err")
-    files[0].write_text("from an earlier attempt")
-    result = bash("echo 17; echo oh >&2", output=files)
+    file = tmp_path / "out"
+    file.write_text("from an earlier attempt")
+    result = bash("echo 17; echo oh >&2", output=file)
     assert (result.stdout, result.stderr) == ("17\n", "oh\n")
-    assert [file.read_text() for file in files] == ["17\n", "oh\n"]
-    assert stat.S_IMODE(files[1].stat().st_mode) == 0o600
+    assert file.read_text() == "17\n"
+    other = tmp_path / "other"
+    bash("echo 18", output=other)
+    assert stat.S_IMODE(other.stat().st_mode) == 0o600
 
 
 def test_output_files_are_no_links(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError):
-        bash("echo 17", output=(tmp_path / "out", tmp_path / "err"))
+        bash("echo 17", output=tmp_path / "out")
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -18,7 +18,7 @@ PUBLISHED = {
     *("JobState", "ResourceSpec", "ResourceSpecV1", "Launcher", "SubmitException", "InvalidJobException"),
     *("UnreachableStateException", "__version__"),
 }
-OURS = {"DependencyKind", "Reason", "SubmissionUnknownException"}
+OURS = {"BulkSubmitException", "DependencyKind", "JobInfo", "Reason", "SubmissionUnknownException"}
 
 
 def run(script: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:

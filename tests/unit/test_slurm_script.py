@@ -228,7 +228,9 @@ SECRET = "SEC" + "RET"
 HOSTILE = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20).map(
     lambda text: f"{text}{SECRET}\n#SBATCH --nice=1\n$(touch /no)`no`"
 )
-PRINTABLE = st.text(st.sampled_from(list("ab 'é\"\\$`#;&|<>(){}[]*?~!=,:-%")), min_size=1, max_size=30)
+PRINTABLE = st.text(st.sampled_from(list("ab 'é\"\\$`#;&|<>(){}[]*?~!=,:-%")), min_size=1, max_size=30).filter(
+    str.strip
+)
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -20,7 +20,7 @@ from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import LocalHost
-from psij_like._engine.job_files import JobFiles
+from psij_like._engine.job_files import JobFiles, single
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, Unreachable, shared_tracker
 from psij_like.job import Job
@@ -90,7 +90,7 @@ class House:
         followed.publish(JobStatus(JobState.QUEUED), None)
         files = None
         if own:
-            files = JobFiles(LocalHost(), self.directory / job.id)
+            files = single(LocalHost(), self.directory / job.id)
             files.directory.mkdir()
         return Tracked(followed, native_id, files)
 

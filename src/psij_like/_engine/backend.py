@@ -65,6 +65,26 @@ class User(NamedTuple):
     name: str
 
 
+class Arrays(NamedTuple):
+    """How the scheduler runs many jobs that were submitted together.
+
+    Attributes:
+        element: the native id of an element, from `{id}`, that of the whole, and `{index}`, which begins with 1.
+        smallest: how many elements an array has at least.
+        largest: how many it may have where the scheduler does not tell.
+        limit: the command that tells how many it may have; empty if there is none.
+        limit_in: where that number is in what the command prints (a regular expression with one group).
+        beyond: how much more than that number of elements it tells.
+    """
+
+    element: str
+    smallest: int = 1
+    largest: int = 1000
+    limit: tuple[str, ...] = ()
+    limit_in: str = ""
+    beyond: int = 0
+
+
 class Backend(ABC):
     """One batch scheduler: what is declared here, and the few methods that can not be declared.
 
@@ -125,6 +145,9 @@ class Backend(ABC):
     """The command that keeps waiting jobs, whose ids follow, from starting; empty if there is none."""
     release: ClassVar[tuple[str, ...]] = ()
     """The command that lets them start again; empty if there is none."""
+
+    arrays: ClassVar[Arrays | None] = None
+    """How the scheduler's arrays are; None if it has none that suit. Directives ask for one if `Plan.array` is set."""
 
     # ---- evidence
 
@@ -189,6 +212,23 @@ class Backend(ABC):
             raise ValueError(f"no job id in {result}")
         return match[1]
 
+    def element_id(self, native_id: str, index: int) -> str:
+        """The native id of an element of an array."""
+        return self.arrays.element.format(id=native_id, index=index) if self.arrays is not None else native_id
+
+    def array_id(self, native_id: str) -> str:
+        """The native id of the array that a job is an element of; its own if it is none."""
+        if self.arrays is None:
+            return native_id
+        form = re.escape(self.arrays.element).replace(r"\{id\}", "(.+)").replace(r"\{index\}", "[0-9]+")
+        match = re.fullmatch(form, native_id)
+        return match[1] if match else native_id
+
+    def largest_array(self, result: Result) -> int | None:
+        """How many elements an array may have, by the answer of `Arrays.limit`; None if it does not say."""
+        match = re.search(self.arrays.limit_in, result.stdout) if self.arrays is not None else None
+        return max(1, int(match[1]) - self.arrays.beyond) if match is not None and self.arrays is not None else None
+
     def custom(self, plan: Plan) -> dict[str, object]:
         """The plan's custom attributes for this scheduler, by the name after the dot.
 
@@ -225,7 +265,9 @@ class Backend(ABC):
         """The environment for the scheduler's commands, from this process's."""
         keep = self.cluster_variables
         return {
-            name: value for name, value in inherited.items() if name in keep or not name.startswith(self.own_variables)
+            name: value
+            for name, value in inherited.items()
+            if name in keep or not name.startswith((*self.own_variables, "psij_"))
         }
 
     def cluster(self, inherited: Mapping[str, str]) -> dict[str, str]:

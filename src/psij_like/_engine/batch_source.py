@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class BatchSource:
     timeout: float
     cluster: Mapping[str, str]
     _probed: bool = False
+    _largest_array: int | None = None
     _useless: set[int] = field(default_factory=set)  # detail commands that do not work at this site
 
     @property
@@ -50,7 +52,21 @@ class BatchSource:
         self._probed = True
         return command is not None
 
-    def run(self, command: Command, output: tuple[Path, Path] | None = None) -> Result:
+    def largest_array(self) -> int:
+        """How many elements an array may have; the scheduler is asked once."""
+        arrays = self.backend.arrays
+        if self._largest_array is None and arrays is not None:
+            told = None
+            if arrays.limit:
+                with contextlib.suppress(CommandError):  # it is asked again then
+                    told = self.backend.largest_array(self.run(Command(arrays.limit)))
+                    self._largest_array = told or arrays.largest
+            else:
+                self._largest_array = arrays.largest
+            return told or arrays.largest
+        return self._largest_array or 1
+
+    def run(self, command: Command, output: Path | None = None) -> Result:
         """Run one of the backend's commands. CommandError if it gives no result."""
         environment = {**self.backend.environment(os.environ), **self.cluster, **dict(command.variables)}
         return self.host.run(

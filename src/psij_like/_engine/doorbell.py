@@ -47,12 +47,12 @@ class Doorbell:
         """For selectors."""
         return self._socket.fileno()
 
-    def of(self, directory: str) -> tuple[str, int, str]:
-        """Where the job in that directory rings, and what it sends: address, port, text."""
-        return self.address, self.port, f"{directory} {self._token(directory)}"
+    def of(self, job_id: str) -> tuple[str, int, str]:
+        """Where the job of that id rings, and what it sends: address, port, text."""
+        return self.address, self.port, f"{job_id} {self._token(job_id)}"
 
     def rings(self) -> Iterator[str]:
-        """The directories of the jobs that rang."""
+        """The ids of the jobs that rang."""
         while self.deaf_for() == 0.0:
             self._heard += 1
             try:
@@ -72,8 +72,8 @@ class Doorbell:
             self._heard = 0
         return self._window_ends - now if self._heard >= self._limit else 0.0
 
-    def _token(self, directory: str) -> str:
-        return hmac.digest(self._secret, directory.encode(), "sha256").hex()[:32]
+    def _token(self, job_id: str) -> str:
+        return hmac.digest(self._secret, job_id.encode(), "sha256").hex()[:32]
 
 
 def open_doorbell(address: str | None = None, limit: int = 10_000) -> Doorbell | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from psij_like._engine.job_files import Record
+from psij_like._engine.record import Record
 from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
 

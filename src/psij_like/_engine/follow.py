@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from psij_like._engine.dispatch import dispatcher
-from psij_like._engine.job_files import Record
+from psij_like._engine.record import Record
 from psij_like.job import Job, StatusListener
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState

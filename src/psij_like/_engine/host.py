@@ -11,8 +11,8 @@ import os
 import select
 import shutil
 import signal
+import stat
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,12 +61,12 @@ class Host(Protocol):
         timeout: float,
         environment: Mapping[str, str] | None = None,
         stdin: Path | None = None,
-        output: tuple[Path, Path] | None = None,
+        output: Path | None = None,
     ) -> Result:
         """Run a command to its end and give back what it said.
 
-        `output` names files that take stdout and stderr and survive this process; a command that
-        writes to such files is not killed when its time is over, since nobody could tell what it had done.
+        `output` names a file that takes its standard output and survives this process; such a command is not killed
+        when its time is over, since nobody could tell what it had done.
 
         Raises:
             CommandMissing: there is no such command.
@@ -76,6 +76,9 @@ class Host(Protocol):
 
     def make_directory(self, path: Path) -> None:
         """Make a directory (mode 0700) and its parents. FileExistsError if it is already there."""
+
+    def create(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """Write a file that nobody reads before this returns. FileExistsError if there is something already."""
 
     def write(self, path: Path, text: str, mode: int = 0o600) -> None:
         """Put a whole file in its place, so that readers see all of it or nothing."""
@@ -88,6 +91,9 @@ class Host(Protocol):
 
     def names(self, path: Path) -> list[str]:
         """The names in a directory, empty if there is none."""
+
+    def owner(self, path: Path) -> tuple[int, int] | None:
+        """The user id of a directory's owner and its mode (permission bits), None if there is nothing."""
 
     def make_link(self, path: Path, target: str) -> None:
         """Make a symbolic link, as text. FileExistsError if there is something already."""
@@ -109,12 +115,12 @@ class LocalHost:
         timeout: float,
         environment: Mapping[str, str] | None = None,
         stdin: Path | None = None,
-        output: tuple[Path, Path] | None = None,
+        output: Path | None = None,
     ) -> Result:
         """See `Host.run`."""
         with contextlib.ExitStack() as stack:
             # Files, not pipes: some schedulers' commands leave a process behind that would keep a pipe open.
-            out, err = (stack.enter_context(_output_file(output, which)) for which in (0, 1))
+            out, err = (stack.enter_context(_output_file(path)) for path in (output, None))
             source = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
             try:
                 process = subprocess.Popen(
@@ -144,6 +150,10 @@ class LocalHost:
                 parent.mkdir(mode=0o700, exist_ok=True)
             path.mkdir(mode=0o700)
 
+    def create(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """See `Host.create`."""
+        _write_all(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), text)
+
     def write(self, path: Path, text: str, mode: int = 0o600) -> None:
         """See `Host.write`."""
         temporary = f"{path}.new"
@@ -169,6 +179,14 @@ class LocalHost:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def owner(self, path: Path) -> tuple[int, int] | None:
+        """See `Host.owner`."""
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_uid, stat.S_IMODE(found.st_mode)
+
     def make_link(self, path: Path, target: str) -> None:
         """See `Host.make_link`."""
         path.symlink_to(target)
@@ -188,10 +206,10 @@ class LocalHost:
             path.unlink(missing_ok=True)
 
 
-def _output_file(output: tuple[Path, Path] | None, which: int) -> IO[bytes]:
-    if output is None:
-        return tempfile.TemporaryFile()
-    return open(os.open(output[which], os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w+b")  # noqa: PTH123
+def _output_file(path: Path | None) -> IO[bytes]:
+    if path is None:
+        return open(os.memfd_create("psij-like output"), "w+b")  # noqa: PTH123 - no path
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w+b")  # noqa: PTH123
 
 
 def _write_all(descriptor: int, text: str) -> None:

@@ -1,125 +1,103 @@
-"""What is remembered of a job on disk, and what the job itself writes there.
+"""What is on disk of jobs that have not ended, below `<work directory>/<executor>/jobs`.
 
-One directory for each unfinished job, below `<work directory>/<executor>/jobs/<job id>`:
+A submission has a directory of its own, named by the job's id (or by that of the first of many that are submitted
+together). The client writes, before it submits:
 
-    job.json     the intent: specification, executor, submitter, time; the last file to be written before the job is
-                 submitted, so where it is all others are
-    body.sh      what the job's body needs: arguments, environment, paths (written once, mode 0600)
     submit       the script that the scheduler gets
+    elements     of many jobs that are submitted together: what is special about each, a line for each
+    body.sh      what the jobs' bodies need: arguments, environment, paths (mode 0600). Its last line is the intent:
+                 specifications, executor, submitter, time. It is written last: where that line is whole, all is
     submit.out   what the submit command printed, written by the command itself
-    native_id    the scheduler's id of the job
-    cancel       there once a cancel was asked for
-    claim.TOKEN  a symbolic link to the native id of the only copy of the job, of those with that token, that may run;
-                 to "void" if none of them may
+
+The job itself writes there, or, if it is one of many, into a directory below that its index names:
+
+    claim.TOKEN  a symbolic link to the native id of the only copy of the submission, of those with that token, that may
+                 run; to "void" if none of them may. It is in the submission's directory, for all of its jobs
     events.N     the states that run N of the body went through, one a line: time, state
     outcome.N    how far the launch of run N got, for the body itself (its first line)
     nodefile     the names of the nodes, a line for each process (PSIJ_NODEFILE)
     submit.log   what the script itself printed
     end.N        how run N ended (see `Record`); renamed into place when it is whole
 
-When the end of a job is known, one line in `<work directory>/<executor>/ended/<client>.jsonl` takes the
-directory's place.
+and whoever cancels it makes there a file `cancel`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import secrets
-import socket
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from psij_like._engine.host import Host
-from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus
+from psij_like._engine.record import Record, events_of, record_of
 
-_EVENTS = frozenset(["STAGE_IN", "ACTIVE", "STAGE_OUT", "CLEANUP"])  # an end is told by the end file alone
 _VOID = "void"
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
+_INTENT = "#psij_intent "
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a job wrote about its latest run.
+class Submission:
+    """The directory of one job, or of many that are submitted together.
 
-    Attributes:
-        run: the number of the run, from 1; a scheduler that requeues a job starts another one.
-        events: the states the run went through, with their times (seconds since the epoch).
-        ended: when the run ended (seconds since the epoch); None while it goes on or if it was cut off.
-        exit_code: the job's exit code, 128 + n where a shell saw it end by signal n; None if it never started.
-        received: the signal that the body itself received, if any.
-        failure: a sentence, if something other than the exit code made the job fail.
-        phase: where it failed: "launch" or "staging".
+    Args:
+        host: where the files are.
+        directory: its path.
+        unfinished: how many of its jobs have not ended, as far as this process knows.
     """
 
-    run: int
-    events: tuple[tuple[JobState, float], ...] = ()
-    ended: float | None = None
-    exit_code: int | None = None
-    received: int | None = None
-    failure: str | None = None
-    phase: str | None = None
+    __slots__ = ("directory", "host", "unfinished")
+
+    def __init__(self, host: Host, directory: str, unfinished: int = 1) -> None:
+        self.host = host
+        self.directory = directory
+        self.unfinished = unfinished
 
     @property
-    def clean(self) -> bool:
-        """Whether the run ended by itself, with no signal in play."""
-        return self.ended is not None and self.received is None and (self.exit_code is None or self.exit_code <= 128)
-
-
-@dataclass(frozen=True)
-class JobFiles:
-    """One job's directory."""
-
-    host: Host
-    directory: Path
+    def name(self) -> str:
+        """The directory's own name."""
+        return os.path.basename(self.directory)  # noqa: PTH119 - a Path costs ten times as much
 
     def path(self, name: str) -> Path:
-        """The path of one of the files listed above."""
-        return self.directory / name
+        """The path of one of its files."""
+        return Path(self.directory, name)
 
-    def record(self) -> Record | None:
-        """What the job wrote about its latest run; None before it started.
+    def write(self, name: str, text: str, mode: int = 0o600) -> None:
+        """Put one of its files in its place, which no reader knows yet."""
+        self.host.create(self.path(name), text, mode)
 
-        The directory is listed rather than the files probed: network file systems remember that a name was missing.
-        """
-        names = set(self.host.names(self.directory))
+    def write_body(self, data: str, intent: dict[str, object]) -> None:
+        """Write what the bodies need, and the intent."""
+        self.write("body.sh", f"{data}{_INTENT}{json.dumps(intent)}\n")
 
-        def text(name: str) -> str:
-            return (self.host.read(self.path(name)) or "") if name in names else ""
+    def intent(self) -> dict[str, Any]:
+        """What was remembered before the submission; empty if it had not come to that, or can not be read."""
+        last = (self.host.read(self.path("body.sh")) or "").rstrip("\n").rpartition("\n")[2]
+        try:
+            intent = json.loads(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else None
+        except ValueError:
+            return {}
+        return intent if isinstance(intent, dict) else {}
 
-        run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
-        return _record(run, _events(text(f"events.{run}")), text(f"end.{run}")) if run else None
-
-    def native_id(self) -> str | None:
-        """The scheduler's id of the job, if the client or the job itself wrote it down."""
-        noted = (self.host.read(self.path("native_id")) or "").strip()
-        if noted:
-            return noted
-        links = (name for name in self.host.names(self.directory) if name.startswith("claim."))
+    def claimant(self) -> str | None:
+        """The native id of the copy that has claimed the place, if one has."""
+        links = (name for name in self.host.names(Path(self.directory)) if name.startswith("claim."))
         claims = [self.host.link_target(self.path(name)) for name in links]
         return next((claim for claim in claims if claim not in (None, _VOID)), None)
 
     def void(self, token: str) -> bool:
-        """Keep all copies of the job with that token from running; False if one of them runs or has run."""
+        """Keep all copies with that token from running; False if one of them runs or has run."""
         try:
             self.host.make_link(self.path(f"claim.{token}"), _VOID)
         except FileExistsError:
             return self.host.link_target(self.path(f"claim.{token}")) == _VOID
         return True
 
-    def remember(self, intent: dict[str, object]) -> None:
-        """Put the intent to run the job on disk."""
-        self.host.write(self.path("job.json"), json.dumps(intent))
-
     def renew(self) -> bool:
-        """Make ready to submit the job again, though earlier copies may yet start: they run nothing from now on.
+        """Make ready to submit again, though earlier copies may yet start: they run nothing from now on.
 
         False if one of them runs, or has run.
         """
@@ -133,139 +111,87 @@ class JobFiles:
         self.host.write(self.path("submit"), script, 0o700)
         return True
 
-    def intent(self) -> dict[str, Any]:
-        """What was remembered of the job before it was submitted; empty if that can not be read."""
-        try:
-            intent = json.loads(self.host.read(self.path("job.json")) or "{}")
-        except ValueError:
-            return {}
-        return intent if isinstance(intent, dict) else {}
-
-    def gone(self) -> bool:
-        """Whether the directory was forgotten."""
-        return not self.host.names(self.directory)
-
     def remove(self) -> None:
         """Forget the directory."""
-        self.host.remove(self.directory)
+        self.host.remove(Path(self.directory))
 
 
-def _events(text: str) -> tuple[tuple[JobState, float], ...]:
-    events = []
-    for line in text.split("\n")[:-1]:  # the last line may be in the middle of being written
-        time_text, _, name = line.partition(" ")
-        moment = _moment(time_text)
-        if moment is not None and name in _EVENTS:
-            events.append((JobState[name], moment))
-    return tuple(events)
+class JobFiles:
+    """The files of one job.
 
+    Args:
+        submission: where it was submitted from.
+        job_id: its id.
+        index: its number, from 1, if it is one of many that were submitted together.
+    """
 
-def _moment(text: str) -> float | None:
-    try:
-        moment = float(text)
-    except ValueError:
-        return None
-    return moment if math.isfinite(moment) else None
+    __slots__ = ("index", "job_id", "submission")
 
+    def __init__(self, submission: Submission, job_id: str, index: int | None = None) -> None:
+        self.submission = submission
+        self.job_id = job_id
+        self.index = index
 
-def _record(run: int, events: tuple[tuple[JobState, float], ...], end: str | None) -> Record:
-    """Read an end file: `key=value` lines, the last one being `whole=1`, and padding. A torn one says nothing."""
-    if not end or not re.search(r"\nwhole=1\n[ \n]*\Z", end):
-        return Record(run, events)
-    values = dict(line.split("=", 1) for line in end.split("\n") if "=" in line)
+    @property
+    def host(self) -> Host:
+        """Where the files are."""
+        return self.submission.host
 
-    def number(key: str) -> int | None:
-        text = values.get(key, "")
-        return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
+    @property
+    def directory(self) -> Path:
+        """The directory that the job itself writes to."""
+        directory = Path(self.submission.directory)
+        return directory if self.index is None else directory / str(self.index)
 
-    ended = _moment(values.get("ended", ""))
-    if ended is None:
-        return Record(run, events)
-    return Record(
-        run,
-        events,
-        ended,
-        number("exit_code"),
-        number("received"),
-        values.get("failure") or None,
-        values.get("phase") or None,
-    )
+    def path(self, name: str) -> Path:
+        """The path of one of the files that the job itself writes."""
+        return self.directory / name
 
+    def record(self) -> Record | None:
+        """What the job wrote about its latest run; None before it started.
 
-class Store:
-    """The jobs that one executor remembers in its work directory."""
+        The directory is listed rather than the files probed: network file systems remember that a name was missing.
+        """
+        names = set(self.host.names(self.directory))
 
-    def __init__(self, host: Host, directory: Path) -> None:
-        self.host = host
-        self.directory = directory
-        self._ended = directory / "ended" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        def text(name: str) -> str:
+            return (self.host.read(self.path(name)) or "") if name in names else ""
 
-    def create(self, job_id: str) -> JobFiles:
-        """Make the directory of a job."""
-        files = self.of(job_id)
-        self.host.make_directory(files.directory)
-        return files
+        run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
+        return record_of(run, events_of(text(f"events.{run}")), text(f"end.{run}")) if run else None
 
-    def of(self, job_id: str) -> JobFiles:
-        """The files of a job by its id."""
-        return JobFiles(self.host, self.directory / "jobs" / job_id)
+    @property
+    def cancel_asked(self) -> bool:
+        """Whether somebody has marked the job as cancelled."""
+        return "cancel" in self.host.names(self.directory)
 
-    def find(self, native_id: str) -> JobFiles | None:
-        """The files of an unfinished (or kept) job by its native id; the newest, if ids were used again."""
-        found: list[tuple[float, JobFiles]] = []
-        for job_id in self.host.names(self.directory / "jobs"):
-            files = self.of(job_id)
-            if native_id == files.native_id():
-                found.append((submitted(files.intent()), files))
-        return max(found, key=lambda pair: pair[0])[1] if found else None
-
-    def unfinished(self) -> list[JobFiles]:
-        """The files of all jobs whose end nobody has noted, in the order in which they were submitted."""
-        found = [self.of(job_id) for job_id in self.host.names(self.directory / "jobs")]
-        return sorted(found, key=lambda files: submitted(files.intent()))
-
-    def remember_end(self, job_id: str, native_id: str | None, status: JobStatus) -> None:
-        """Keep the end of a job after its directory is gone."""
-        line = {
-            "job_id": job_id,
-            "native_id": native_id,
-            "state": str(status.state),
-            "time": status.time,
-            "message": status.message,
-            "exit_code": status.exit_code,
-            "metadata": status.metadata,
-            "remembered": time.time(),
-        }
-        try:
-            self.host.append(self._ended, json.dumps(line) + "\n")
-        except FileNotFoundError:
+    def mark_cancelled(self) -> Path | None:
+        """Tell the body, which stages differently then, that it is cancelled. The mark; None if it is too late."""
+        if not self.host.names(Path(self.submission.directory)):
+            return None
+        if self.index is not None:
             with contextlib.suppress(FileExistsError):
-                self.host.make_directory(self._ended.parent)
-            self.host.append(self._ended, json.dumps(line) + "\n")
+                self.host.make_directory(self.directory)
+        try:
+            self.host.write(self.path("cancel"), "")
+        except FileNotFoundError:
+            return None
+        return self.path("cancel")
 
-    def find_end(self, native_id: str) -> JobStatus | None:
-        """The remembered end of a job by its native id; the newest, if ids were used again."""
-        newest = max(self._ends(native_id), key=lambda pair: pair[0], default=None)
-        return newest[1] if newest is not None else None
+    def gone(self) -> bool:
+        """Whether the submission's directory was forgotten."""
+        return not self.host.names(Path(self.submission.directory))
 
-    def _ends(self, native_id: str) -> Iterator[tuple[float, JobStatus]]:
-        token = json.dumps(native_id)
-        for name in self.host.names(self.directory / "ended"):
-            for line in (self.host.read(self.directory / "ended" / name) or "").splitlines():
-                if token in line:
-                    with contextlib.suppress(ValueError, KeyError, TypeError):  # an odd line costs that line
-                        entry = json.loads(line)
-                        if isinstance(entry, dict) and entry["native_id"] == native_id:
-                            yield float(entry["remembered"]), _status(entry)
-
-
-def submitted(intent: dict[str, Any]) -> float:
-    """When a job was submitted (seconds since the epoch), by what was remembered of it; 0 if that is not known."""
-    try:
-        return float(intent.get("submitted", 0))
-    except (ValueError, TypeError):
-        return 0.0
+    def remove(self) -> None:
+        """Forget the job's files, and those of the submission with those of its last job."""
+        self.submission.unfinished -= 1
+        if self.submission.unfinished <= 0:
+            self.submission.remove()
+        elif self.index is not None:
+            self.host.remove(self.directory)
 
 
-def _status(entry: dict[str, Any]) -> JobStatus:
-    return JobStatus(JobState[entry["state"]], entry["time"], entry["message"], entry["exit_code"], entry["metadata"])
+def single(host: Host, directory: str | Path) -> JobFiles:
+    """The files of a job that was submitted alone, by their directory."""
+    submission = Submission(host, str(directory))
+    return JobFiles(submission, submission.name)

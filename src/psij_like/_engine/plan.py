@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from psij_like._engine.processes import umask
-from psij_like._engine.quote import shell_array, shell_assignment, shell_word
+from psij_like._engine.quote import one_line, shell_array, shell_assignment, shell_word
+from psij_like._engine.render import body
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
 from psij_like.job import Job
@@ -82,12 +83,13 @@ class Plan:
         job: the job.
         spec: its specification, valid.
         directory: the job's working directory, absolute or starting with "~".
-        job_directory: where the job's own files are (see `_engine.job_files`).
+        job_directory: where it is submitted from (see `_engine.job_files`).
         resources: what it asks for.
         launch: the command that starts its processes.
         walltime: its time limit, whole seconds, rounded up.
         dependencies: the jobs it waits for: kind and native id.
         token: tells the copies of the job that several attempts to submit it may have left apart.
+        array: how many jobs are submitted together, as elements 1, 2, ... of an array; None for one alone.
     """
 
     job: Job
@@ -99,6 +101,7 @@ class Plan:
     walltime: int
     dependencies: tuple[tuple[DependencyKind, str], ...]
     token: str
+    array: int | None = None
 
     @property
     def job_id(self) -> str:
@@ -118,6 +121,9 @@ class Inheritance:
     add: Mapping[str, str] = field(default_factory=dict)
     remove: frozenset[str] = frozenset()
 
+
+Bell = tuple[str, int, str]
+"""The address, port and text with which a job may ring."""
 
 # The system gives these to every process of the user's.
 _OF_THE_USER = frozenset(["HOME", "LOGNAME", "SHELL", "USER"])
@@ -167,16 +173,41 @@ def _here() -> str:
         ) from error
 
 
-def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheritance | None = None) -> str:
-    """The text of `body.sh`: every value of the user's, quoted, for `templates/body.mustache`.
-
-    `bell` is the address, port and text with which the job may ring.
+def body_data(plan: Plan, bell: Bell | None, inheritance: Inheritance | None = None) -> str:
+    """The text of `body.sh` for a job that is submitted alone: every value of the user's, quoted, for
+    `templates/body.sh`.
     """
+    return f"{_common_data(plan, inheritance)}{element_data(plan, bell)}\n"
+
+
+def array_data(plan: Plan, inheritance: Inheritance | None = None) -> str:
+    """The text of `body.sh` for many jobs that are submitted together: each finds its own line in `elements`."""
+    return (
+        f"{_common_data(plan, inheritance)}"
+        'mapfile -t -s $((psij_index - 1)) -n 1 psij_element <"$psij_batch/elements" &&\n'
+        '  [ -n "${psij_element-}" ] && eval "$psij_element"\n'
+    )
+
+
+def _common_data(plan: Plan, inheritance: Inheritance | None) -> str:
+    """What holds for all jobs of a submission."""
+    lines = [
+        f"psij_valid_token={plan.token}",
+        f"psij_umask={umask()}",
+        "psij_inherited() {",
+        *_inherited(inheritance or Inheritance()),
+        ":",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def element_data(plan: Plan, bell: Bell | None) -> str:
+    """What is special about one job, as one line of shell."""
     spec = plan.spec
     here = Path(_here())
     words = {
         "PSIJ_JOB_ID": plan.job_id,
-        "psij_valid_token": plan.token,
         "psij_directory": plan.directory,
         "psij_inherit": "yes" if spec.inherit_environment else "",
         "psij_stdin": str(spec.stdin_path or "/dev/null"),
@@ -184,7 +215,6 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheri
         "psij_stderr": str(spec.stderr_path or "/dev/null"),
         "psij_pre_launch": _script(spec.pre_launch, here),
         "psij_post_launch": _script(spec.post_launch, here),
-        "psij_umask": umask(),
         "psij_process_count": str(plan.resources.processes),
         "psij_per_node": str(plan.resources.processes_per_node),
         "psij_cores": str(plan.resources.cores_per_process),
@@ -204,19 +234,16 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheri
         for stage in sorted(spec.stage_out or (), key=lambda stage: str(stage.source))
         for word in (_flags(stage.flags), stage.mode.name, str(stage.source), _path(stage.target))
     ]
-    lines = [f"{name}={shell_word(word)}" for name, word in words.items()]
-    lines += [
+    assignments = [f"{name}={shell_word(word)}" for name, word in words.items()]
+    assignments += [
         f"psij_argv={shell_array(plan.launch.argv)}",
         f"psij_stage_in={shell_array(stage_in)}",
         f"psij_stage_out={shell_array(stage_out)}",
         f"psij_cleanup={shell_array(sorted(map(_plain, spec.cleanup or ())))}",
-        "psij_environment() {",
-        *_inherited(inheritance or Inheritance()),
-        *(f"export {shell_assignment(name, value)}" for name, value in (spec.environment or {}).items()),
-        ":",
-        "}",
     ]
-    return "\n".join(lines) + "\n"
+    exports = [f"export {shell_assignment(name, value)};" for name, value in (spec.environment or {}).items()]
+    function = " ".join(["psij_environment() { psij_inherited;", *exports, "}"])
+    return one_line(f"{' '.join(assignments)}; {function}")
 
 
 def _inherited(inheritance: Inheritance) -> Iterator[str]:
@@ -233,8 +260,8 @@ def _inherited(inheritance: Inheritance) -> Iterator[str]:
 
 
 def script_data(plan: Plan) -> dict[str, object]:
-    """What every script template may use: the job's own directory and its token, quoted."""
-    return {"job_dir": shell_word(str(plan.job_directory)), "token": plan.token}
+    """What every script template may use: the submission's directory and its token, quoted, and the shared body."""
+    return {"job_dir": shell_word(str(plan.job_directory)), "token": plan.token, "body": body()}
 
 
 def needs_shell(spec: JobSpec, launch: Launch) -> bool:

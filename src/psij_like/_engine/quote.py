@@ -22,6 +22,11 @@ def shell_array(words: Iterable[str]) -> str:
     return "(" + " ".join(map(shell_word, words)) + ")"
 
 
+def one_line(text: str) -> str:
+    """The same assignments for bash as one line; newlines are in the values of `shell_word` and nowhere else."""
+    return text.replace("\n", "'$'\\n''")
+
+
 def directive_value(text: str) -> str:
     """A value on a directive line of a scheduler that reads double quotes and backslashes as a shell does.
 

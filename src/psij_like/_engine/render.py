@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from pystache.parsed import ParsedTemplate
 
 
@@ -31,28 +33,25 @@ def render(template: str | Path, context: Mapping[str, object]) -> str:
 
 
 @functools.cache
-def _source(name: str | Path) -> str:
-    if isinstance(name, Path):
-        return name.read_text(encoding="utf-8")
-    return (files("psij_like") / "templates" / f"{name}.mustache").read_text(encoding="utf-8")
+def body() -> str:
+    """The body that the scripts of all schedulers share, for `{{{body}}}`. It is text, not a template."""
+    return (_templates() / "body.sh").read_text(encoding="utf-8")
+
+
+def _templates() -> Traversable:
+    return files("psij_like") / "templates"
 
 
 @functools.cache
 def _parsed(name: str | Path) -> ParsedTemplate:
     import pystache  # noqa: PLC0415 - slow to import, needed at the first submit
 
-    return pystache.parse(_source(name))
-
-
-class _Partials:
-    """Looks `{{> name}}` up among the templates."""
-
-    def get(self, name: str) -> str:
-        return _source(name)
+    file = name if isinstance(name, Path) else _templates() / f"{name}.mustache"
+    return pystache.parse(file.read_text(encoding="utf-8"))
 
 
 @functools.cache
 def _renderer() -> Any:
     import pystache  # noqa: PLC0415 - slow to import, needed at the first submit
 
-    return pystache.Renderer(escape=lambda text: text, missing_tags="strict", partials=_Partials())
+    return pystache.Renderer(escape=lambda text: text, missing_tags="strict")

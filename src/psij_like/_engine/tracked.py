@@ -76,7 +76,7 @@ class Tracked:
 
     def note_cancel_mark(self) -> None:
         """Another client may have had the job cancelled: the mark of that stays if the scheduler took it."""
-        if self.files is not None and "cancel" in self.files.host.names(self.files.directory):
+        if self.files is not None and self.files.cancel_asked:
             self.evidence.cancel_asked = self.evidence.cancel_delivered = True
 
     @property

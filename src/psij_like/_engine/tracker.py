@@ -105,7 +105,7 @@ class Tracker:
     """See the module."""
 
     def __init__(self, source: Source, pace: Pace, doorbell: Doorbell | None = None) -> None:
-        self._source = source
+        self.source = source
         self._pace = pace
         self.doorbell = doorbell
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class Tracker:
         # What follows belongs to the tracker's thread.
         self._jobs: dict[str, list[Tracked]] = {}
         self._tracked: dict[Job, Tracked] = {}
-        self._by_directory: dict[str, list[Tracked]] = {}
+        self._by_job_id: dict[str, list[Tracked]] = {}
         self._early: dict[str, Report] = {}
         self._looks: list[tuple[float, int, Tracked]] = []
         self._numbers = itertools.count()
@@ -130,15 +130,20 @@ class Tracker:
         self._failures = 0
         self._busy_until = 0.0
 
+    @property
+    def patience(self) -> Patience:
+        """How long it waits for better evidence."""
+        return self._pace.patience
+
     # ---- called from any thread
 
     def add(self, job: Tracked) -> None:
         """Follow a job."""
         self._post(lambda: self._add(job))
 
-    def look(self, directory: str, *, ask: bool = False) -> None:
-        """The files of the job in that directory may have news; `ask`: the source may have some too."""
-        self._post(lambda: self._ring(directory, ask))
+    def look(self, job_id: str, *, ask: bool = False) -> None:
+        """The files of the job of that id may have news; `ask`: the source may have some too."""
+        self._post(lambda: self._ring(job_id, ask))
 
     def report(self, reports: Sequence[Report]) -> None:
         """News that a source pushes."""
@@ -172,8 +177,8 @@ class Tracker:
                     self._wake_reader.recv(4096)
                 try:
                     if self.doorbell in awake and self.doorbell is not None:
-                        for directory in self.doorbell.rings():
-                            self._ring(directory, ask=False)
+                        for job_id in self.doorbell.rings():
+                            self._ring(job_id, ask=False)
                     self._step()
                 except Exception:
                     _log.exception("the tracker of jobs stumbled; it goes on")
@@ -228,8 +233,8 @@ class Tracker:
             self._ask()
 
     def _add(self, job: Tracked) -> None:
-        job.evidence.trusted = self._source.trusted
-        job.evidence.limit_signals = self._source.limit_signals
+        job.evidence.trusted = self.source.trusted
+        job.evidence.limit_signals = self.source.limit_signals
         if job.recall is not None:
             try:
                 end = job.recall(job)
@@ -243,7 +248,7 @@ class Tracker:
         self._tracked[job.followed.job] = job
         self._jobs.setdefault(job.native_id, []).append(job)
         if job.files is not None:
-            self._by_directory.setdefault(job.files.directory.name, []).append(job)
+            self._by_job_id.setdefault(job.files.job_id, []).append(job)
         early = self._early.pop(job.native_id, None)
         if early is not None:
             job.take(early, monotonic())
@@ -252,8 +257,8 @@ class Tracker:
         self._interval = self._pace.shortest
         self._look(job)
 
-    def _ring(self, directory: str, ask: bool) -> None:
-        for job in list(self._by_directory.get(directory, ())):
+    def _ring(self, job_id: str, ask: bool) -> None:
+        for job in list(self._by_job_id.get(job_id, ())):
             job.rings += 1
             job.looks = 0
             self._look(job)
@@ -326,7 +331,7 @@ class Tracker:
         self._tracked.pop(job.followed.job, None)
         _discard(self._jobs, job.native_id, job)
         if job.files is not None:
-            _discard(self._by_directory, job.files.directory.name, job)
+            _discard(self._by_job_id, job.files.job_id, job)
         self._want_details.pop(job, None)
         self._to_withdraw.pop(job, None)
         job.look_due = None
@@ -364,12 +369,12 @@ class Tracker:
     def _query(self, jobs: Sequence[Tracked], detailed: Sequence[Tracked], hopeless: Sequence[Tracked]) -> None:
         if hopeless:
             try:
-                self._source.withdraw(hopeless)
+                self.source.withdraw(hopeless)
             except Unreachable as error:
                 _log.warning("jobs that can never start could not be cancelled; that is tried again: %s", error)
-        answers = [_answer(self._source.poll, jobs, details=False)]
+        answers = [_answer(self.source.poll, jobs, details=False)]
         if detailed:
-            answers.append(_answer(self._source.details, detailed, details=True))
+            answers.append(_answer(self.source.details, detailed, details=True))
         self._post(lambda: self._take_answers(answers))
 
     def _take_answers(self, answers: Sequence[_Answer]) -> None:

@@ -27,8 +27,8 @@ import re
 import shutil
 
 from psij_like._engine.backend import Backend
+from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.dependencies import NeverMet
-from psij_like._engine.plan import Plan
 from psij_like._engine.tracked import Tracked
 from psij_like.exceptions import SubmitException
 from psij_like.executors._flux import ids
@@ -39,7 +39,7 @@ from psij_like.executors.batch.batch_scheduler_executor import (
     BatchSchedulerExecutorConfig,
     this_user,
 )
-from psij_like.executors.tracked import Attempt
+from psij_like.executors.tracked import Batch
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_status import JobStatus
@@ -59,6 +59,7 @@ class FluxJobExecutor(BatchSchedulerExecutor):
         super().__init__(url, config)
         source = self._source
         self._source: FluxSource = FluxSource(source.backend, source.host, source.timeout, source.cluster)
+        self._delivery = Delivery(self._source)
 
     def _make_backend(self) -> Backend:
         backend = Flux(this_user())
@@ -81,16 +82,16 @@ class FluxJobExecutor(BatchSchedulerExecutor):
             native_id = ids.normalised(native_id)
         super().attach(job, native_id)
 
-    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
+    def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         try:
-            return super()._deliver(job, plan, attempt)
+            return super()._deliver(batch, attempt)
         except SubmitException as error:
             if re.search("dependency: .*(failed or was canceled|succeeded|never started)", str(error)):
                 raise NeverMet(str(error)) from error
             raise
 
-    def _follow(self, job: Job, tracked: Tracked) -> None:
-        super()._follow(job, tracked)
+    def _follow(self, tracked: Tracked) -> None:
+        super()._follow(tracked)
         connection = self._source.connection()
         if connection is not None:
             connection.follow(tracked.native_id, self._tracker().report)

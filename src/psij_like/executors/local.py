@@ -18,12 +18,12 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from psij_like._engine.delivery import Attempt, intent_of
 from psij_like._engine.doorbell import Doorbell, open_doorbell
 from psij_like._engine.evidence import Patience, Report
-from psij_like._engine.job_files import JobFiles
+from psij_like._engine.job_files import JobFiles, Submission, single
 from psij_like._engine.journal import Entry, Journals, end_report
 from psij_like._engine.plan import Plan, body_data, needs_shell, script_data
 from psij_like._engine.process_watcher import ProcessWatcher
@@ -34,9 +34,9 @@ from psij_like._engine.supervised import SupervisorClient, SupervisorLost
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble, is_followed, restored
+from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
 from psij_like.job import Job
-from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 
@@ -62,13 +62,13 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _may_be_id(self, native_id: str) -> bool:
         return re.fullmatch("[1-9][0-9]{0,9}", native_id) is not None
 
-    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
+    def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
+        ((job, plan),) = batch
         if not needs_shell(plan.spec, plan.launch):
-            return self._start(job, plan, None, _run_directly(plan), attempt)
-        with self._remembered(job, attempt) as files:
-            request = _run_body(plan, files, _house().tracker.doorbell)
-            files.remember(self._intent(job))
-            return self._start(job, plan, files, request, attempt)
+            return [self._start(job, plan, None, _run_directly(plan), attempt)]
+        with self._remembered(batch, attempt) as submission:
+            request = _run_body(plan, submission, _house().tracker.doorbell)
+            return [self._start(job, plan, JobFiles(submission, job.id), request, attempt)]
 
     def _start(
         self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object], attempt: Attempt
@@ -80,7 +80,7 @@ class LocalJobExecutor(TrackedJobExecutor):
                 job.id,
                 journal=str(journal),
                 directory=str(files.directory) if files is not None else None,
-                intent=self._intent(job),
+                intent=intent_of(self.name, [plan]),
                 inherit=plan.spec.inherit_environment,
                 walltime=plan.walltime,
                 look_up=files is None,
@@ -102,14 +102,13 @@ class LocalJobExecutor(TrackedJobExecutor):
             tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
         return tracked
 
-    def _follow(self, job: Job, tracked: Tracked) -> None:
-        if tracked.recall is not None:
-            _house().remember_foreign(tracked.native_id)
-        super()._follow(job, tracked)
+    def _attached(self, job: Job, native_id: str) -> Tracked:
+        _house().remember_foreign(native_id)
+        return super()._attached(job, native_id)
 
     def _recall(self, tracked: Tracked) -> JobStatus | None:
         pid = tracked.native_id
-        end = self._store.find_end(pid)
+        end = self._store.end(pid)
         entry = self._journals.find(pid)
         if entry is None:
             if end is None and not _house().watch_foreign(pid):
@@ -125,10 +124,18 @@ class LocalJobExecutor(TrackedJobExecutor):
         """Follow the job that an entry of a journal tells of."""
         tracked.native_id = entry.job
         tracked.evidence.silence = _SILENCE
-        if entry.start["directory"] is not None:
-            files = JobFiles(self._host, Path(entry.start["directory"]))
-            tracked.files = files if self._host.names(files.directory) else None
+        tracked.files = self._entry_files(entry)
         _house().attach(entry, partial(self._journals.find, str(entry.pid)))
+
+    def _entry_files(self, entry: Entry) -> JobFiles | None:
+        if entry.start["directory"] is None:
+            return None
+        files = single(self._host, str(entry.start["directory"]))
+        return None if files.gone() else files
+
+    def _files_of(self, native_id: str) -> JobFiles | None:
+        entry = self._journals.find(native_id)
+        return self._entry_files(entry) if entry is not None else None
 
     def _check(self, plan: Plan) -> None:
         if plan.dependencies:
@@ -142,29 +149,29 @@ class LocalJobExecutor(TrackedJobExecutor):
             if entry.job in known or is_followed(entry.start["intent"]):
                 continue
             try:
-                job = restored(entry.job, entry.start["intent"])
-            except (InvalidJobException, KeyError, TypeError) as error:
+                job = restored(entry.job, entry.start["intent"]["jobs"][0]["spec"])
+            except (InvalidJobException, KeyError, IndexError, TypeError) as error:
                 _log.warning("job %s can not be recovered: %s", entry.job, error)
                 continue
             job._claim(self)
             job._native_id = str(entry.pid)
-            self._follow(job, Tracked(self._followed(job), str(entry.pid), recall=partial(self._resume_entry, entry)))
+            self._follow(Tracked(self._followed(job), str(entry.pid), recall=partial(self._resume_entry, entry)))
             jobs.append(job)
         return jobs
 
-    def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
+    def _deliver_cancels(self, native_ids: Mapping[Target, str]) -> Mapping[Target, SubmitException]:
         for job, native_id in native_ids.items():
             self._end(job, native_id)
         return {}
 
-    def _end(self, job: Job, native_id: str) -> None:
-        if _house().supervisor.kill(job.id):
+    def _end(self, job: Target, native_id: str) -> None:
+        if isinstance(job, Job) and _house().supervisor.kill(job.id):
             return
         entry = self._journals.find(native_id)
         if entry is not None and entry.end is None:
             if not _house().supervisor.kill(entry.job) and not entry.ask_supervisor(self._host) and entry.alive:
                 end_tree(entry.pid, entry.job)
-        elif entry is None and _house().foreign_alive(native_id):
+        elif entry is None and isinstance(job, Job) and _house().foreign_alive(native_id):
             end_tree(int(native_id), "")
 
 
@@ -188,17 +195,17 @@ def _run_directly(plan: Plan) -> dict[str, object]:
     }
 
 
-def _run_body(plan: Plan, files: JobFiles, doorbell: Doorbell | None) -> dict[str, object]:
+def _run_body(plan: Plan, submission: Submission, doorbell: Doorbell | None) -> dict[str, object]:
     """The request for a job whose body a shell runs."""
     bell = doorbell.of(plan.job_id) if doorbell is not None else None
     plan = replace(plan, directory=os.path.expanduser(plan.directory))  # noqa: PTH111 - the job may have no HOME
-    files.host.write(files.path("body.sh"), body_data(plan, bell))
-    files.host.write(files.path("submit"), render("local", script_data(plan)))
+    submission.write("body.sh", body_data(plan, bell))
+    submission.write("submit", render("local", script_data(plan)))
     return {
-        "argv": ["/bin/bash", "-p", str(files.path("submit"))],
+        "argv": ["/bin/bash", "-p", str(submission.path("submit"))],
         "environment": {},
         "cwd": "/",
-        "files": [os.devnull, os.devnull, str(files.path("submit.err"))],
+        "files": [os.devnull, os.devnull, str(submission.path("submit.err"))],
     }
 
 

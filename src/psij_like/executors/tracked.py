@@ -9,41 +9,34 @@ import os
 import socket
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from psij_like._engine.delivery import Attempt
 from psij_like._engine.dependencies import NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
-from psij_like._engine.job_files import JobFiles, Store
+from psij_like._engine.inquiry import inquire
+from psij_like._engine.job_files import JobFiles, Submission
 from psij_like._engine.plan import Launch, Plan, make_plan
-from psij_like._engine.processes import lives, start_time
+from psij_like._engine.processes import lives
+from psij_like._engine.store import Store, submitted
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Tracker
-from psij_like.exceptions import InvalidJobException, SubmitException
+from psij_like._engine.tracker import Tracker, Unreachable
+from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, checked_job
-from psij_like.job_executor import JobExecutor, JobExecutorConfig, raise_failures
+from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.launcher import launcher_for
-from psij_like.serialize import spec_from_dict, spec_to_dict
+from psij_like.serialize import spec_from_dict
 from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass
-class Attempt:
-    """A submission under way.
-
-    Attributes:
-        open: whether the backend may have the job though nobody knows yet: it must not be submitted again, and what is
-            remembered of it stays.
-    """
-
-    open: bool = False
+Batch = Sequence[tuple[Job, Plan]]
+"""Jobs that are handed over together."""
 
 
 class TrackedJobExecutor(JobExecutor):
@@ -53,21 +46,30 @@ class TrackedJobExecutor(JobExecutor):
         super().__init__(url, config)
         self._host: Host = LocalHost()
         self._store = Store(self._host, self._config.work_directory / self.name)
-        self._unfinished: dict[Job, None] = {}
+        self._unfinished: dict[Job, JobFiles | None] = {}
 
     # ---- for subclasses
 
     @abstractmethod
-    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
-        """Remember the job, hand it over, and set its native id.
+    def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
+        """Remember jobs, hand them over together, and set their native ids.
 
         Raises:
-            SubmissionUnknownException: nobody knows whether it is with the backend.
-            InvalidJobException, SubmitException: it is not, and nothing of it is left behind.
+            SubmissionUnknownException: nobody knows whether they are with the backend.
+            InvalidJobException, SubmitException: they are not, and nothing of them is left behind.
         """
 
+    def _batches(self, jobs: Batch) -> Iterable[Batch]:
+        """Put jobs together that can be handed over together; each alone if none can."""
+        return ([each] for each in jobs)
+
+    def _in_parallel(self, deliveries: Sequence[Callable[[], None]]) -> None:
+        """Make deliveries, none of which raises; several at a time where that helps."""
+        for deliver in deliveries:
+            deliver()
+
     @abstractmethod
-    def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
+    def _deliver_cancels(self, native_ids: Mapping[Target, str]) -> Mapping[Target, SubmitException]:
         """Have jobs cancelled; those whose requests could not be delivered, and why."""
 
     def _deliver_hold(self, native_id: str) -> None:
@@ -94,75 +96,137 @@ class TrackedJobExecutor(JobExecutor):
     def submit(self, job: Job) -> None:
         """See `JobExecutor.submit`."""
         checked_job(job)._claim(self)
-        begun = time.time()  # the job may be running before the backend's command returns
+        with self._attempting([job]) as attempt:
+            self._hand_over([(job, self.plan(job))], attempt)
+
+    def submit_bulk(self, jobs: Iterable[Job]) -> None:
+        """See `JobExecutor.submit_bulk`."""
+        failures: dict[Job, Exception] = {}
+        planned: list[tuple[Job, Plan]] = []
+        begun: set[Job] = set()
+
+        def delivery(batch: Batch) -> Callable[[], None]:
+            members = [job for job, _ in batch]
+
+            def deliver() -> None:
+                begun.update(members)
+                with _collected(failures, *members), self._attempting(members) as attempt:
+                    self._hand_over(batch, attempt)
+
+            return deliver
+
+        try:
+            for job in [checked_job(job) for job in jobs]:
+                with _collected(failures, job):
+                    job._claim(self)
+                    with self._attempting([job]):
+                        planned.append((job, self.plan(job)))
+            self._in_parallel([delivery(batch) for batch in self._batches(planned)])
+        finally:
+            for job, _ in planned:
+                if job not in begun:  # an interruption came before its turn
+                    job._release()
+        if failures:
+            raise BulkSubmitException(failures)
+
+    @contextlib.contextmanager
+    def _attempting(self, jobs: Sequence[Job]) -> Iterator[Attempt]:
+        """An attempt to submit jobs that were claimed; they may be submitted again if it comes to nothing."""
         attempt = Attempt()
         try:
-            tracked = self._deliver(job, self.plan(job), attempt)
+            yield attempt
         except NeverMet as error:
             facts = {REASON: str(Reason.DEPENDENCY_FAILED)}
-            self._followed(job).publish(JobStatus(JobState.FAILED, message=str(error), metadata=facts), None)
-            return
+            for job in jobs:
+                self._followed(job).publish(JobStatus(JobState.FAILED, message=str(error), metadata=dict(facts)), None)
         except BaseException:
             if not attempt.open:
-                job._release()
+                for job in jobs:
+                    job._release()
             raise
-        tracked.followed.publish(JobStatus(JobState.QUEUED, begun), None)
-        self._follow(job, tracked)
 
-    def cancel(self, job: Job) -> None:
+    def _hand_over(self, batch: Batch, attempt: Attempt) -> None:
+        begun = time.time()  # jobs may be running before the backend's command returns
+        for tracked in self._deliver(batch, attempt):
+            tracked.followed.publish(JobStatus(JobState.QUEUED, begun), None)
+            self._follow(tracked)
+
+    def cancel(self, job: Target) -> None:
         """See `JobExecutor.cancel`."""
         self.cancel_bulk([job])
 
-    def cancel_bulk(self, jobs: Iterable[Job]) -> None:
+    def cancel_bulk(self, jobs: Iterable[Target]) -> None:
         """See `JobExecutor.cancel_bulk`."""
-        failures: dict[Job, SubmitException] = {}
-        native_ids: dict[Job, str] = {}
+        failures: dict[Target, SubmitException] = {}
+        native_ids: dict[Target, str] = {}
         for job in jobs:
             try:
-                if not checked_job(job).status.final:
-                    native_ids[job] = _submitted(job, "cancelled")
+                if isinstance(job, str) or not checked_job(job).status.final:
+                    native_ids[job] = self._native_id(job, "cancelled")
             except SubmitException as error:
                 failures[job] = error
-        for job in native_ids:
+        own = [job for job in native_ids if isinstance(job, Job)]
+        for job in own:
             self._tracker().cancelling(job, delivered=None)
-        delivered: Collection[Job] = ()
+        delivered: Collection[Target] = ()
         try:
             refused = self._deliver_cancels(native_ids)
             delivered = native_ids.keys() - refused.keys()
             failures.update(refused)
         finally:
-            for job in native_ids:
+            for job in own:
                 self._tracker().cancelling(job, delivered=job in delivered)
         raise_failures(failures)
 
-    def hold(self, job: Job) -> None:
+    def hold(self, job: Target) -> None:
         """See `JobExecutor.hold`."""
-        self._deliver_hold(_submitted(job, "held"))
+        self._deliver_hold(self._native_id(job, "held"))
 
-    def release(self, job: Job) -> None:
+    def release(self, job: Target) -> None:
         """See `JobExecutor.release`."""
-        self._deliver_release(_submitted(job, "released"))
+        self._deliver_release(self._native_id(job, "released"))
 
     def list(self) -> builtins.list[str]:
         """See `JobExecutor.list`."""
         unfinished = builtins.list(self._unfinished)  # at once: other threads add and remove
         return builtins.list(dict.fromkeys(job.native_id for job in unfinished if job.native_id is not None))
 
+    def status(self, jobs: Iterable[Target]) -> dict[str, JobStatus | None]:
+        """See `JobExecutor.status`."""
+        native_ids = dict.fromkeys(self._native_id(job, "asked about") for job in jobs)
+        asked = [self._attached(Job(), native_id) for native_id in native_ids if self._may_be_id(native_id)]
+        try:
+            found = inquire(self._tracker().source, asked, self._tracker().patience)
+        except Unreachable as error:
+            raise SubmitException(f"{self.name} can not be asked about jobs: {error}", error, True) from error
+        return {native_id: found.get(native_id) for native_id in native_ids}
+
+    def info(self, job: Target) -> JobInfo:
+        """See `JobExecutor.info`."""
+        native_id = self._native_id(job, "asked about")
+        files = self._files_of(native_id)
+        status = self.status([native_id])[native_id]
+        if files is None:
+            return JobInfo(native_id, status)
+        intent = files.submission.intent()
+        specs = {known["job_id"]: known["spec"] for known in intent.get("jobs", ())}
+        nodes = (self._host.read(files.path("nodefile")) or "").split()
+        return JobInfo(
+            native_id,
+            status,
+            files.job_id,
+            spec_from_dict(specs[files.job_id]) if files.job_id in specs else None,
+            submitted(intent) or None,
+            tuple(dict.fromkeys(nodes)),
+            files.directory,
+        )
+
+    def _files_of(self, native_id: str) -> JobFiles | None:
+        return self._store.recall(native_id).files
+
     def recover(self) -> builtins.list[Job]:
         """See `JobExecutor.recover`."""
-        known = {job.id for job in self._unfinished}
-        jobs = []
-        for files in self._store.unfinished():
-            intent = files.intent()
-            if files.directory.name not in known and intent.get("executor") == self.name and not is_followed(intent):
-                job = self._resume(files, intent)
-                if job is not None:
-                    jobs.append(job)
-        return jobs
-
-    def _resume(self, files: JobFiles, intent: dict[str, Any]) -> Job | None:
-        """Follow a job of an earlier process; None if it can not be."""
-        return None
+        return []
 
     def attach(self, job: Job, native_id: str) -> None:
         """See `JobExecutor.attach`."""
@@ -175,9 +239,13 @@ class TrackedJobExecutor(JobExecutor):
             status = JobStatus(JobState.FAILED, message=message, metadata={REASON: str(Reason.LOST)})
             self._followed(job).end(status, None)
             return
+        self._follow(self._attached(job, native_id))
+
+    def _attached(self, job: Job, native_id: str) -> Tracked:
+        """What stands for a job that the backend has, or had."""
         tracked = Tracked(self._followed(job), native_id, recall=self._recall)
-        tracked.recall_end = lambda: self._store.find_end(native_id)
-        self._follow(job, tracked)
+        tracked.recall_end = lambda: self._store.end(native_id)
+        return tracked
 
     # ---- steps
 
@@ -194,35 +262,25 @@ class TrackedJobExecutor(JobExecutor):
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
         dependencies = open_dependencies(spec, self.name)
-        plan = make_plan(job, spec, launch, self._store.of(job.id).directory, dependencies)
+        plan = make_plan(job, spec, launch, Path(self._store.path(job.id)), dependencies)
         self._check(plan)
         return plan
 
-    def _intent(self, job: Job) -> dict[str, object]:
-        """What is remembered of a job before it is handed over."""
-        return {
-            "job_id": job.id,
-            "executor": self.name,
-            "submitted": time.time(),
-            "submitter": [socket.gethostname(), os.getpid(), start_time(os.getpid())],
-            "spec": spec_to_dict(job.spec, lossy=True) if job.spec is not None else None,
-        }
-
     @contextlib.contextmanager
-    def _remembered(self, job: Job, attempt: Attempt) -> Iterator[JobFiles]:
-        """The directory of a job that is being handed over; it goes again if that does not happen."""
+    def _remembered(self, batch: Batch, attempt: Attempt) -> Iterator[Submission]:
+        """The directory of jobs that are being handed over; it goes again if that does not happen."""
         with file_trouble(self._store.directory):
-            files = self._store.create(job.id)
+            submission = self._store.create(batch[0][0].id, len(batch))
         try:
             with file_trouble(self._store.directory):
-                yield files
+                yield submission
         except BaseException:
             if not attempt.open:
-                files.remove()
+                submission.remove()
             raise
 
-    def _follow(self, job: Job, tracked: Tracked) -> None:
-        self._unfinished[job] = None
+    def _follow(self, tracked: Tracked) -> None:
+        self._unfinished[tracked.followed.job] = tracked.files
         self._tracker().add(tracked)
 
     def _followed(self, job: Job) -> Followed:
@@ -230,28 +288,48 @@ class TrackedJobExecutor(JobExecutor):
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         """The end of a job is known: remember it, and tidy up after a job that was submitted here."""
-        self._unfinished.pop(job, None)
-        files = self._store.of(job.id)
+        files = self._unfinished.pop(job, None)
+        if files is None:
+            return
         try:
-            if self._host.names(files.directory):
-                self._store.remember_end(job.id, job.native_id, status)
-                if not self._config.keep_files:
-                    files.remove()
+            self._store.note_end(job.id, job.native_id, status)
+            if not self._config.keep_files:
+                files.remove()
         except OSError as error:
             _log.warning("the end of job %s can not be remembered in %s: %s", job.id, self._store.directory, error)
 
     def _recall(self, tracked: Tracked) -> JobStatus | None:
         """Find what is remembered of an attached job: its end, or else its files, which are set."""
-        tracked.files = self._store.find(tracked.native_id)
+        tracked.files, end = self._store.recall(tracked.native_id)
         if tracked.files is not None:
-            spec = tracked.files.intent().get("spec")
-            tracked.evidence.stages_in = isinstance(spec, dict) and bool(spec.get("stage_in"))
-        return self._store.find_end(tracked.native_id) if tracked.files is None else None
+            specs = {job["job_id"]: job["spec"] for job in tracked.files.submission.intent().get("jobs", ())}
+            tracked.evidence.stages_in = bool((specs.get(tracked.files.job_id) or {}).get("stage_in"))
+        return end
+
+    def _native_id(self, job: Target, verb: str) -> str:
+        """The native id that is meant. SubmitException if it is none, or that of a job which has none."""
+        if isinstance(job, str):
+            if not self._may_be_id(job):
+                raise SubmitException(f"{job!r} is not the id of a job: {self.name} has no ids like that")
+            return job
+        native_id = checked_job(job).native_id
+        if native_id is None:
+            raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
+        return native_id
 
 
-def restored(job_id: str, intent: dict[str, Any]) -> Job:
+@contextlib.contextmanager
+def _collected(failures: dict[Job, Exception], *jobs: Job) -> Iterator[None]:
+    """Keep what goes wrong with some of many jobs for later."""
+    try:
+        yield
+    except (InvalidJobException, SubmitException) as error:
+        failures.update(dict.fromkeys(jobs, error))
+
+
+def restored(job_id: str, spec: dict[str, Any]) -> Job:
     """The job of an earlier process, as it was remembered before it was submitted."""
-    job = Job(spec_from_dict(intent["spec"]))
+    job = Job(spec_from_dict(spec))
     job.id = job_id
     return job
 
@@ -260,14 +338,6 @@ def is_followed(intent: dict[str, Any]) -> bool:
     """Whether the process that submitted the job lives, and so follows it. On other machines that can not be seen."""
     host, pid, start = (*intent.get("submitter", ()), None, None, None)[:3]
     return host == socket.gethostname() and pid is not None and pid != os.getpid() and lives(pid, str(start))
-
-
-def _submitted(job: Job, verb: str) -> str:
-    """The job's native id. SubmitException if it has none."""
-    native_id = checked_job(job).native_id
-    if native_id is None:
-        raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
-    return native_id
 
 
 @contextlib.contextmanager

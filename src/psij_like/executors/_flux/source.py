@@ -31,7 +31,7 @@ class FluxSource(BatchSource):
         uri = self.cluster.get("FLUX_URI")
         return _connections.setdefault(uri, Connection(uri, self.backend.user.id))
 
-    def run(self, command: Command, output: tuple[Path, Path] | None = None) -> Result:
+    def run(self, command: Command, output: Path | None = None) -> Result:
         """See `BatchSource.run`. Where the bindings can do what the command does, they give its result."""
         requests = self._requests(command.argv)
         connection = self.connection() if requests else None
@@ -47,8 +47,7 @@ class FluxSource(BatchSource):
                 problems.append(error.strerror or str(error))
         result = Result(command.argv, 1 if problems else 0, _lines(answers), _lines(problems))
         if output is not None:
-            self.host.write(output[0], result.stdout)
-            self.host.write(output[1], result.stderr)
+            self.host.write(output, result.stdout)
         return result
 
     def _requests(self, argv: Sequence[str]) -> list[Request]:

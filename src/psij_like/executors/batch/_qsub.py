@@ -30,6 +30,8 @@ class Qsub(Backend):
     hold = ("qhold", "-h", "u")
     release = ("qrls", "-h", "u")
     trusted = True
+    array_option: ClassVar[str]
+    """The letter of the option that asks for an array."""
 
     @abstractmethod
     def resources(self, plan: Plan) -> dict[str, object]:
@@ -41,6 +43,7 @@ class Qsub(Backend):
         return {
             "N": plain_name(spec.name or "job", "A-Za-z0-9_.+-", 230),
             "S": "/bin/bash",
+            self.array_option: f"1-{plan.array}" if plan.array else None,
             "o": "/dev/null",
             "e": "/dev/null",
             "q": attributes.queue_name,
@@ -75,6 +78,14 @@ class Qsub(Backend):
                 "JobAttributes.dependencies for depend"
             )
         return values
+
+    def element_id(self, native_id: str, index: int) -> str:
+        """See `Backend.element_id`: `17[].server` has `17[1].server`."""
+        return native_id.replace("[]", f"[{index}]", 1)
+
+    def array_id(self, native_id: str) -> str:
+        """See `Backend.array_id`."""
+        return re.sub(r"\[[0-9]+\]", "[]", native_id, count=1)
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """See `Backend.submit_command`."""

@@ -8,102 +8,41 @@ import os
 import pwd
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from psij_like import _checks
-from psij_like._engine.backend import Backend, Command, Refused, User
+from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
+from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.doorbell import open_doorbell
 from psij_like._engine.evidence import Patience
-from psij_like._engine.host import CommandError, CommandMissing, Result
-from psij_like._engine.job_files import JobFiles, submitted
-from psij_like._engine.plan import Inheritance, Plan, body_data
+from psij_like._engine.host import CommandError, CommandMissing
+from psij_like._engine.job_files import JobFiles
+from psij_like._engine.plan import Plan
+from psij_like._engine.store import Remembered, submitted
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
-from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import Attempt, TrackedJobExecutor, file_trouble, restored
+from psij_like.exceptions import InvalidJobException, SubmitException
+from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
+from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
 from psij_like.job import Job
-from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
+__all__ = [
+    "BatchSchedulerExecutor",
+    "BatchSchedulerExecutorConfig",
+    "InvalidJobStateError",
+    "check_status_exit_code",
+    "this_user",
+]
+
 _log = logging.getLogger(__name__)
 _IDS_IN_A_COMMAND = 500
-
-
-class BatchSchedulerExecutorConfig(JobExecutorConfig):
-    """What can be set for the executor of a batch scheduler. Times are in seconds.
-
-    Args:
-        launcher_log_file, work_directory, keep_files, launcher_options: see `JobExecutorConfig`.
-        queue_polling_interval: the longest time between two status queries; the tracker asks more often while
-            something changes, and not at all while no job is alive.
-        initial_queue_polling_delay: from a submission to the first status query.
-        queue_polling_error_threshold: failed status queries in a row before a warning is logged. Jobs are presumed
-            alive however many fail.
-        minimum_polling_interval: the shortest time between two status queries.
-        command_timeout: how long a command of the scheduler may take.
-        doorbell: whether jobs tell this process of news by a datagram (UDP) as it happens; without, news comes by
-            polling alone.
-        doorbell_address: the numeric IPv4 address of this machine that the nodes reach; found out if None.
-        doorbell_limit: datagrams a second that are listened to; after a flood of more, news comes by polling.
-        record_patience: how long to wait for the record of a job that the scheduler says is over.
-        lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
-
-    Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: a number is negative or not finite; see `JobExecutorConfig` for the work directory.
-    """
-
-    def __init__(
-        self,
-        launcher_log_file: Path | str | None = None,
-        work_directory: Path | str | None = None,
-        queue_polling_interval: float = 30,
-        initial_queue_polling_delay: float = 2,
-        queue_polling_error_threshold: int = 2,
-        keep_files: bool = False,
-        *,
-        launcher_options: dict[str, dict[str, object]] | None = None,
-        minimum_polling_interval: float = 1,
-        command_timeout: float = 60,
-        doorbell: bool = True,
-        doorbell_address: str | None = None,
-        doorbell_limit: int = 10_000,
-        record_patience: float = 10,
-        lost_patience: float = 60,
-    ) -> None:
-        super().__init__(launcher_log_file, work_directory, keep_files, launcher_options)
-        _checks.truth("doorbell", doorbell)
-        _checks.integer("queue_polling_error_threshold", queue_polling_error_threshold)
-        if doorbell_address is not None:
-            _checks.text("doorbell_address", doorbell_address)
-        for name, value in (
-            ("queue_polling_interval", queue_polling_interval),
-            ("initial_queue_polling_delay", initial_queue_polling_delay),
-            ("minimum_polling_interval", minimum_polling_interval),
-            ("command_timeout", command_timeout),
-            ("record_patience", record_patience),
-            ("lost_patience", lost_patience),
-            ("doorbell_limit", doorbell_limit),
-            ("queue_polling_error_threshold", queue_polling_error_threshold),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise _checks.wrong_type(name, value, "a number")
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{name}: {value!r} is not a finite number, 0 or more")
-        self.queue_polling_interval = queue_polling_interval
-        self.initial_queue_polling_delay = initial_queue_polling_delay
-        self.queue_polling_error_threshold = queue_polling_error_threshold
-        self.minimum_polling_interval = minimum_polling_interval
-        self.command_timeout = command_timeout
-        self.doorbell = doorbell
-        self.doorbell_address = doorbell_address
-        self.doorbell_limit = doorbell_limit
-        self.record_patience = record_patience
-        self.lost_patience = lost_patience
 
 
 class InvalidJobStateError(Exception):
@@ -132,10 +71,11 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
     _BACKEND_: ClassVar[type[Backend] | None] = None
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
-        super().__init__(url, _batch_config(config))
+        super().__init__(url, batch_config(config))
         self._backend = self._make_backend()
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
+        self._delivery = Delivery(self._source)
 
     @property
     def _settings(self) -> BatchSchedulerExecutorConfig:
@@ -196,13 +136,17 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
         return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(*bell[1:]) if bell[0] else None))
 
-    def _deliver(self, job: Job, plan: Plan, attempt: Attempt) -> Tracked:
-        with self._remembered(job, attempt) as files:
-            self._learn(plan)
-            command = self._write_down(job, plan, files)
-            native_id = self._hand_over(command, files, attempt)
-        explained = bool(plan.dependencies) and self._backend.explains_late
-        return self._accepted(job, native_id, files, plan.walltime, explained=explained)
+    def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
+        plans = [plan for _, plan in batch]
+        if len(batch) > 1:
+            first = plans[0]
+            plans[0] = replace(first, array=len(batch))
+        with self._remembered(batch, attempt) as submission:
+            self._learn(plans[0])
+            command = self._delivery.write_down(submission, plans, self._tracker().doorbell)
+            native_id = self._delivery.hand_over(command, submission, attempt)
+        members = [(job, JobFiles(submission, job.id, index)) for job, index in _numbered(batch)]
+        return self._accepted(members, native_id, plans[0].walltime)
 
     def _learn(self, plan: Plan) -> None:
         """Have the backend learn which kind of its scheduler this is, before the first job; it may refuse that then."""
@@ -214,106 +158,97 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         except CommandError as error:
             raise SubmitException(f"{self.name} does not answer: {error}", error, True) from error
 
-    def _write_down(self, job: Job, plan: Plan, files: JobFiles) -> Command:
-        """Write all that the job needs, and the intent to submit it; the command that does."""
-        doorbell = self._tracker().doorbell
-        script = files.path("submit")
-        bell = doorbell.of(job.id) if doorbell else None
-        files.host.write(files.path("body.sh"), body_data(plan, bell, self._inheritance(plan)))
-        files.host.write(script, self._backend.script(plan), 0o700)
-        for name, text in self._backend.extra_files(plan).items():
-            files.host.write(files.path(name), text)
-        command = self._backend.submit_command(plan, script)
-        how = {"walltime": plan.walltime, "command": command.argv, "stdin": command.stdin and str(command.stdin)}
-        files.remember(self._intent(job) | how)
-        return command
+    def _batches(self, jobs: Batch) -> Iterator[Batch]:
+        """Jobs that the scheduler is told the same about go together, as far as its arrays may."""
+        arrays = self._backend.arrays
+        size = self._settings.array_size
+        if arrays is None or size == 1 or len(jobs) < max(2, arrays.smallest):
+            yield from super()._batches(jobs)
+            return
+        size = min(size, self._source.largest_array())
+        alike: dict[object, list[tuple[Job, Plan]]] = {}
+        for job, plan in jobs:
+            told = (*self._backend.directives(plan), plan.spec.inherit_environment)
+            alike.setdefault(told, []).append((job, plan))
+        for group in alike.values():
+            for part in (group[start : start + size] for start in range(0, len(group), size)):
+                if len(part) >= max(2, arrays.smallest):
+                    yield part
+                else:
+                    yield from super()._batches(part)
 
-    def _hand_over(self, command: Command, files: JobFiles, attempt: Attempt) -> str:
-        """Run the submit command; the native id."""
+    def _in_parallel(self, deliveries: Sequence[Callable[[], None]]) -> None:
+        if len(deliveries) < 2:
+            super()._in_parallel(deliveries)
+            return
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to import, for many jobs only
+
+        pool = ThreadPoolExecutor(self._settings.parallel_commands, "psij-like submission")
         try:
-            attempt.open = True  # an interruption from here on leaves the command running
-            result = self._source.run(command, output=(files.path("submit.out"), files.path("submit.err")))
-        except CommandMissing as error:
-            attempt.open = False
-            raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
-        except CommandError as error:
-            raise SubmissionUnknownException(
-                f"{error}; the job may have been accepted. Its files are in {files.directory}", error
-            ) from error
-        if result.exit_code < 0:
-            raise SubmissionUnknownException(
-                f"signal {-result.exit_code} ended {result}; the job may have been accepted. "
-                f"Its files are in {files.directory}"
-            )
-        try:
-            return self._backend.native_id(result)
-        except Refused as error:
-            attempt.open = False
-            raise SubmitException(f"{self.name} refused the job: {error}", error, error.transient) from error
-        except ValueError as error:
-            raise SubmissionUnknownException(
-                f"{self.name}: {error}; the job may have been accepted. Its files are in {files.directory}", error
-            ) from error
+            for done in [pool.submit(deliver) for deliver in deliveries]:
+                done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _accepted(
-        self, job: Job, native_id: str, files: JobFiles, walltime: float | None, *, explained: bool = False
-    ) -> Tracked:
-        """The scheduler has the job: write its id down."""
-        job._native_id = native_id
+        self, members: Sequence[tuple[Job, JobFiles]], native_id: str, walltime: float | None
+    ) -> list[Tracked]:
+        """The scheduler has jobs: write their ids down."""
+        followed = []
+        for job, files in members:
+            own_id = native_id if files.index is None else self._backend.element_id(native_id, files.index)
+            job._native_id = own_id
+            waits = self._backend.explains_late and bool(job.spec and job.spec.attributes.dependencies)
+            followed.append(Tracked(self._followed(job), own_id, files, walltime, explained=waits))
         try:
-            files.host.write(files.path("native_id"), native_id + "\n")
+            self._store.note_accepted((files, str(job.native_id)) for job, files in members)
         except OSError as error:
             _log.warning("job %s runs, but its id can not be written down: %s", native_id, error)
-        return Tracked(self._followed(job), native_id, files, walltime, explained=explained)
+        return followed
 
-    def _resume(self, files: JobFiles, intent: dict[str, Any]) -> Job | None:
+    def recover(self) -> list[Job]:
+        """See `JobExecutor.recover`."""
+        known = {files.job_id for files in self._unfinished.values() if files is not None}
+        noted = self._store.native_ids()
+        return [
+            job
+            for remembered in self._store.unfinished()
+            if remembered.intent.get("executor") == self.name
+            and not is_followed(remembered.intent)
+            and not any(files.job_id in known for files, _ in remembered.jobs)
+            for job in self._resume(remembered, noted)
+        ]
+
+    def _resume(self, remembered: Remembered, noted: Mapping[str, str]) -> list[Job]:
+        """Follow the jobs of an earlier process."""
+        submission, intent, jobs = remembered
         try:
-            job = restored(files.directory.name, intent)
-            native_id = files.native_id() or self._printed_id(files) or self._again(files, intent)
+            members = [(restored(files.job_id, spec), files) for files, spec in jobs]
+            if all(files.job_id in noted for _, files in members):
+                whole = self._backend.array_id(noted[members[0][1].job_id])
+            else:
+                found = self._delivery.found_out(submission, intent)
+                if found is None:
+                    return []
+                whole = found
         except (InvalidJobException, SubmitException, OSError, KeyError, TypeError) as error:
-            _log.warning("the job remembered in %s can not be recovered now: %s", files.directory, error)
-            return None
-        if native_id is None:
-            return None
-        job._claim(self)
-        explained = self._backend.explains_late and bool(job.spec and job.spec.attributes.dependencies)
-        tracked = self._accepted(job, native_id, files, intent.get("walltime"), explained=explained)
-        tracked.note_cancel_mark()
-        tracked.recall_end = lambda: self._store.find_end(native_id)
-        tracked.followed.publish(JobStatus(JobState.QUEUED, submitted(intent) or None), None)
-        self._follow(job, tracked)
-        return job
+            _log.warning("the jobs remembered in %s can not be recovered now: %s", submission.directory, error)
+            return []
+        for job, _ in members:
+            job._claim(self)
+        for tracked in self._accepted(members, whole, intent.get("walltime")):
+            native_id = tracked.native_id
+            tracked.note_cancel_mark()
+            tracked.recall_end = partial(self._store.end, native_id)
+            tracked.followed.publish(JobStatus(JobState.QUEUED, submitted(intent) or None), None)
+            self._follow(tracked)
+        return [job for job, _ in members]
 
-    def _printed_id(self, files: JobFiles) -> str | None:
-        """The id that the submit command of a client printed which did not live to read it."""
-        out, err = (files.host.read(files.path(name)) or "" for name in ("submit.out", "submit.err"))
-        try:
-            return self._backend.native_id(Result((), 0, out, err)) if out else None
-        except (Refused, ValueError):
-            return None
-
-    def _again(self, files: JobFiles, intent: dict[str, Any]) -> str | None:
-        """Submit a job again of which nobody knows if it was; None if that can not be done safely."""
-        if not files.renew():
-            return files.native_id()  # it has just started
-        stdin = Path(intent["stdin"]) if intent.get("stdin") else None
-        return self._hand_over(Command(tuple(intent["command"]), stdin), files, Attempt())
-
-    def _inheritance(self, plan: Plan) -> Inheritance:
-        """What the job's body has to add to the environment it finds, and what to take away."""
-        passes = self._backend.passes_environment
-        inherited = self._backend.environment(os.environ)
-        if passes is False and plan.spec.inherit_environment:
-            return Inheritance(add=inherited)
-        if passes is True and not plan.spec.inherit_environment:
-            return Inheritance(remove=frozenset(inherited))
-        return Inheritance()
-
-    def _deliver_cancels(self, native_ids: Mapping[Job, str]) -> Mapping[Job, SubmitException]:
+    def _deliver_cancels(self, native_ids: Mapping[Target, str]) -> Mapping[Target, SubmitException]:
         marks = {job: self._mark_cancelled(job, native_id) for job, native_id in native_ids.items()}
         jobs = list(native_ids)
         size = _IDS_IN_A_COMMAND if self._backend.cancels_many else 1
-        failures: dict[Job, SubmitException] = {}
+        failures: dict[Target, SubmitException] = {}
         for group in (jobs[start : start + size] for start in range(0, len(jobs), size)):
             failures.update(self._cancel_group({job: native_ids[job] for job in group}))
         for job in failures:
@@ -329,17 +264,16 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         tracked.note_cancel_mark()
         return end
 
-    def _mark_cancelled(self, job: Job, native_id: str) -> Path | None:
+    def _mark_cancelled(self, job: Target, native_id: str) -> Path | None:
         """Tell the body, which stages differently then. The directory of a job that has just ended goes away."""
-        own = self._store.of(job.id)
-        files = own if self._host.names(own.directory) else self._store.find(native_id)
+        own = self._unfinished.get(job) if isinstance(job, Job) else None
+        files = own or self._store.recall(native_id).files
         if files is None:
             return None
-        with file_trouble(self._store.directory), contextlib.suppress(FileNotFoundError):
-            files.host.write(files.path("cancel"), "")
-        return files.path("cancel")
+        with file_trouble(self._store.directory):
+            return files.mark_cancelled()
 
-    def _cancel_group(self, native_ids: Mapping[Job, str]) -> dict[Job, SubmitException]:
+    def _cancel_group(self, native_ids: Mapping[Target, str]) -> dict[Target, SubmitException]:
         """Cancel by one command; if that fails, one by one, to see what failed."""
         try:
             with self._requests("cancel", ", ".join(native_ids.values())):
@@ -347,7 +281,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         except SubmitException as error:
             if len(native_ids) == 1:
                 return dict.fromkeys(native_ids, error)
-            found: dict[Job, SubmitException] = {}
+            found: dict[Target, SubmitException] = {}
             for job, native_id in native_ids.items():
                 found.update(self._cancel_group({job: native_id}))
             return found
@@ -378,23 +312,14 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             ) from error
 
 
+def _numbered(batch: Batch) -> Iterable[tuple[Job, int | None]]:
+    """Jobs and their indices in an array; None for one alone."""
+    return [(batch[0][0], None)] if len(batch) == 1 else [(job, number) for number, (job, _) in enumerate(batch, 1)]
+
+
 def this_user() -> User:
     """Who runs this process."""
     try:
         return User(os.getuid(), pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:  # a container's made-up user
         return User(os.getuid(), os.environ.get("USER") or str(os.getuid()))
-
-
-def _batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:
-    """The configuration, with the batch defaults for what a plain `JobExecutorConfig` does not say."""
-    if config is None:
-        return BatchSchedulerExecutorConfig()
-    if isinstance(config, BatchSchedulerExecutorConfig) or not isinstance(config, JobExecutorConfig):
-        return config
-    return BatchSchedulerExecutorConfig(
-        config.launcher_log_file,
-        config.work_directory,
-        keep_files=config.keep_files,
-        launcher_options=config.launcher_options,
-    )

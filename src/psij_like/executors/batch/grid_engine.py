@@ -19,12 +19,12 @@ is FAILED by signal 9, one that waits is `lost`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import clock, mebibytes, merged
@@ -71,6 +71,7 @@ class GridEngine(Backend):
     transient = "commlib error|unable to (contact|send message to) qmaster|can't connect|timed? ?out|try again"
     cancel = ("qdel",)
     ended_already = 'job "[^"]*" does not exist|is already in deletion|has (deleted|registered)'
+    arrays = Arrays("{id}.{index}", limit=("qconf", "-sconf"), limit_in=r"(?m)^max_aj_tasks\s+([0-9]+)", largest=10_000)
     hold = ("qhold",)
     release = ("qrls",)
     trusted = True
@@ -100,6 +101,7 @@ class GridEngine(Backend):
         options = {
             "N": plain_name(re.sub("^[0-9]", "_", spec.name or "job"), "A-Za-z0-9_.+-", 200),
             "S": "/bin/bash",
+            "t": f"1-{plan.array}" if plan.array else None,
             "o": "/dev/null",
             "j": "y",
             "pe": f"{environment} {slots}" if environment else None,
@@ -130,7 +132,7 @@ class GridEngine(Backend):
         if result.exit_code != 0 or not result.stdout.rstrip().endswith("</job_info>"):
             raise Unavailable(str(result))
         pieces = re.findall(r"<job_list\b(?:(?!<job_list\b).)*?</job_list>", result.stdout, re.DOTALL)
-        return {report.native_id: report for report in map(_listed, pieces) if report is not None}
+        return {report.native_id: report for piece in pieces for report in _listed(piece)}
 
     def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
         """See `Backend.detail_command`. qacct takes one number or none, and reads all of its file in either case."""
@@ -156,22 +158,32 @@ def _option(name: str, value: str | None) -> str:
     return f"-{name} {' '.join(map(quoted_word, words))}"
 
 
-def _listed(piece: str) -> Report | None:
-    """What an entry of qstat's list says; None if it is spoilt, or stands for many waiting elements of an array."""
+def _listed(piece: str) -> Iterator[Report]:
+    """What an entry of qstat's list says: it may stand for many waiting elements of an array. Nothing if spoilt."""
     facts = dict(re.findall(r"<(JB_job_number|tasks|state)>([^<]*)</\1>", piece))
-    letters = facts.get("state", "")
-    native_id = facts.get("JB_job_number", "") + (f".{facts['tasks']}" if "tasks" in facts else "")
-    if not re.fullmatch(GridEngine.native_ids, native_id):
-        return None
-    if letters == "" or set(letters) - _LETTERS:
-        return Report(native_id, None, letters)
-    if "E" in letters:
-        message = "Grid Engine could not start the job; `qstat -j` tells why, `qmod -cj` lets it try again"
-        return Report(native_id, JobState.QUEUED, letters, "error", Reason.HELD, message=message)
-    if _RUNNING & set(letters):
-        return Report(native_id, JobState.ACTIVE, letters)
+    number, letters = facts.get("JB_job_number", ""), facts.get("state", "")
     held = "h" in letters and "<predecessor_jobs>" not in piece
-    return Report(native_id, JobState.QUEUED, letters, reason=Reason.HELD if held else None)
+    for native_id in (f"{number}.{index}" for index in _indices(facts["tasks"])) if "tasks" in facts else [number]:
+        if not re.fullmatch(GridEngine.native_ids, native_id):
+            return
+        if letters == "" or set(letters) - _LETTERS:
+            yield Report(native_id, None, letters)
+        elif "E" in letters:
+            message = "Grid Engine could not start the job; `qstat -j` tells why, `qmod -cj` lets it try again"
+            yield Report(native_id, JobState.QUEUED, letters, "error", Reason.HELD, message=message)
+        elif _RUNNING & set(letters):
+            yield Report(native_id, JobState.ACTIVE, letters)
+        else:
+            yield Report(native_id, JobState.QUEUED, letters, reason=Reason.HELD if held else None)
+
+
+def _indices(tasks: str) -> Iterator[int]:
+    """The elements that a list such as `3-9:2,12` names."""
+    for part in tasks.split(","):
+        match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6})(?::([1-9][0-9]{0,5}))?)?", part)
+        if match:
+            first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+            yield from range(first, last + 1, step)
 
 
 class GridEngineExecutorConfig(BatchSchedulerExecutorConfig):

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import mebibytes, merged, minutes
@@ -76,6 +76,7 @@ class Lsf(Backend):
         "(LSF|LIM) is down|not responding|Please wait|try (again|later)|Cannot connect|timed? ?out|has been reached"
     )
     cancel = ("bkill",)
+    arrays = Arrays("{id}[{index}]", limit=("bparams", "-a"), limit_in=r"MAX_JOB_ARRAY_SIZE\s*=\s*([0-9]+)")
     ended_already = "already finished|No matching job found|already being terminated"
     hold = ("bstop",)
     release = ("bresume",)
@@ -105,7 +106,8 @@ class Lsf(Backend):
         memory = need.memory_per_node
         wait_for = (f"{self.dependencies[kind]}({native_id})" for kind, native_id in plan.dependencies)
         options = {
-            "J": plain_name(plan.spec.name or "job", "A-Za-z0-9_.+-", 200),
+            "J": plain_name(plan.spec.name or "job", "A-Za-z0-9_.+-", 200)
+            + (f"[1-{plan.array}]" if plan.array else ""),
             "o": "/dev/null",
             "n": need.processes * need.cores_per_process,
             # In one: volclava takes no second -R.

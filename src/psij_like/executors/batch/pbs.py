@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psij_like._engine.backend import Command, Unavailable
+from psij_like._engine.backend import Arrays, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
@@ -46,6 +46,8 @@ class Pbs(Qsub):
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
     transient = "cannot connect to server|Connection refused|timed? ?out|try again|No free connections|server is busy"
     ended_already = "Job has finished|Unknown Job Id|is already being deleted|invalid state for job"
+    arrays = Arrays("{id}", smallest=2, limit=("qstat", "-B", "-f"), limit_in="max_array_size = ([0-9]+)")
+    array_option = "J"
     cancels_many = False  # with an id among others that it does not know, qdel has crashed a server
 
     def resources(self, plan: Plan) -> dict[str, object]:
@@ -76,8 +78,8 @@ class Pbs(Qsub):
         return {**super().options(plan), "q": attributes.reservation_id or attributes.queue_name}
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
-        """See `Backend.status_command`. Without ids: qstat would open a connection for each."""
-        return Command(("qstat", "-x", "-f", "-F", "json"))
+        """See `Backend.status_command`. Without ids: qstat would open a connection for each. `-t`: elements too."""
+        return Command(("qstat", "-x", "-t", "-f", "-F", "json"))
 
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`."""

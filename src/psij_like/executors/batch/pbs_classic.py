@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from psij_like._engine.backend import Command, Unavailable
+from psij_like._engine.backend import Arrays, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
@@ -47,6 +47,8 @@ class PbsClassic(Qsub):
     cluster_variables = ("PBS_DEFAULT", "PBS_SERVER")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
     transient = "cannot connect to server|Connection refused|timed? ?out|try again|No free connections|End of File"
+    arrays = Arrays("{id}", limit=("qstat", "-B", "-f"), limit_in="max_job_array_size = ([0-9]+)")
+    array_option = "t"
     ended_already = "nonexistent job id|Unknown Job Id|invalid state for job"
 
     def resources(self, plan: Plan) -> dict[str, object]:
@@ -66,8 +68,11 @@ class PbsClassic(Qsub):
         return {**super().options(plan), "n": plan.resources.exclusive}
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
-        """See `Backend.status_command`. Without ids: qstat would open a connection for each, and write a document."""
-        return Command(("qstat", "-x"))
+        """See `Backend.status_command`. Without ids: qstat would open a connection for each, and write a document.
+
+        `-t`: elements of arrays, not arrays.
+        """
+        return Command(("qstat", "-x", "-t"))
 
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`."""
@@ -80,7 +85,9 @@ class PbsClassic(Qsub):
         native_id, native_state = job.findtext("Job_Id", ""), job.findtext("job_state", "")
         comment = job.findtext("comment", "")
         if native_state != "C":
-            held = native_state == "H" and "u" in job.findtext("Hold_Types", "")
+            # Of elements of arrays it does not tell who holds them.
+            holds = job.findtext("Hold_Types", "" if job.find("depend") is not None else "u")
+            held = native_state == "H" and "u" in holds
             state = _STATES.get(native_state)
             since = _number(job.findtext("start_time")) if state is JobState.ACTIVE else None
             return Report(native_id, state, native_state, comment, Reason.HELD if held else None, time=since)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import clock, mebibytes, merged
@@ -73,6 +73,9 @@ class Slurm(Backend):
         "|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication|JobSubmitLimit"
     )
     cancel = ("scancel",)
+    arrays = Arrays(
+        "{id}_{index}", limit=("scontrol", "show", "config"), limit_in=r"MaxArraySize\s*=\s*([0-9]+)", beyond=1
+    )
     hold = ("scontrol", "hold")
     release = ("scontrol", "release")
     trusted = True
@@ -84,6 +87,7 @@ class Slurm(Backend):
         memory = resources.memory_per_node
         options = {
             "job-name": (spec.name or "job")[:200],
+            "array": f"1-{plan.array}" if plan.array else None,
             "output": "/dev/null",  # what the script itself says is in the job's directory
             "nodes": resources.nodes,
             "ntasks": resources.processes,

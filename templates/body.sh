@@ -1,7 +1,8 @@
 # ---- The body of a job, the same on every scheduler. Above, the scheduler's part has defined
-# psij_dir (the job's own directory), psij_token, psij_native_id, where there is one the function psij_nodes, which
+# psij_dir (the directory that the job was submitted from), psij_token, psij_native_id; in an element of an array also
+# psij_index (from 1) and psij_array_id, the native id of the whole; where there is one the function psij_nodes, which
 # prints the name of a node once for each process, and psij_reserved: exit codes that the scheduler gives a meaning of
-# its own, which it gets as 1. Everything of the user's is in body.sh.
+# its own, which it gets as 1. Everything of the user's is in body.sh and elements.
 # The scheduler may have started it by another shell, or have read it from a pipe.
 case $- in *p*) ;; *) exec /bin/bash -p "$psij_dir/submit" ;; esac
 # The shell is privileged (-p): it reads neither BASH_ENV nor functions from the environment, so that nothing of the
@@ -9,6 +10,11 @@ case $- in *p*) ;; *) exec /bin/bash -p "$psij_dir/submit" ;; esac
 set +eufvx +o noclobber
 psij_user_path=${PATH-}
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
+psij_batch=$psij_dir
+if [ -n "${psij_index-}" ]; then # one of many jobs
+  psij_dir=$psij_batch/$psij_index
+  mkdir -m 700 "$psij_dir" 2>/dev/null
+fi
 psij_received= psij_failure= psij_trouble= psij_phase=launch psij_exit_code=
 
 # Wakes the client up. It says nothing but "look": whoever forges or loses it changes no state.
@@ -46,17 +52,18 @@ exec >>"$psij_dir/submit.log" 2>&1 </dev/null
 
 # ---- Only one copy of a job may run: the one whose native id the claim names. Whoever submits the job again claims the
 # place of earlier copies first, and gives the new one another token.
-psij_claim=$psij_dir/claim.$psij_token
-if ! . "$psij_dir/body.sh"; then
-  printf '%s\n' "psij: the job's own files in $psij_dir can not be read on ${HOSTNAME:-this node}" >&2
+psij_claim=$psij_batch/claim.$psij_token
+psij_claimant=${psij_array_id:-$psij_native_id}
+if ! . "$psij_batch/body.sh"; then
+  printf '%s\n' "psij: the job's own files in $psij_batch can not be read on ${HOSTNAME:-this node}" >&2
   exit 1
 fi
 if [ "$psij_token" != "$psij_valid_token" ]; then
   printf '%s\n' "psij: the job was submitted again after this copy, which runs nothing" >&2
   exit 1
 fi
-if ! ln -s "$psij_native_id" "$psij_claim" 2>/dev/null && [ "$(readlink "$psij_claim")" != "$psij_native_id" ]; then
-  printf '%s\n' "psij: $psij_dir is claimed by $(readlink "$psij_claim"); this copy runs nothing" >&2
+if ! ln -s "$psij_claimant" "$psij_claim" 2>/dev/null && [ "$(readlink "$psij_claim")" != "$psij_claimant" ]; then
+  printf '%s\n' "psij: $psij_batch is claimed by $(readlink "$psij_claim"); this copy runs nothing" >&2
   exit 1
 fi
 set -o noclobber

@@ -1,0 +1,151 @@
+"""Hands jobs over to a batch scheduler, so that each runs exactly once whatever becomes of the client meanwhile.
+
+The intent is on disk before the submit command runs, and that command's answer is on disk before anybody reads it.
+What an earlier client left in the middle can so be found out, or be submitted again once the places of its copies are
+taken.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psij_like._engine.backend import Backend, Command, Refused
+from psij_like._engine.batch_source import BatchSource
+from psij_like._engine.doorbell import Doorbell
+from psij_like._engine.host import CommandError, CommandMissing, Result
+from psij_like._engine.job_files import Submission
+from psij_like._engine.plan import Inheritance, Plan, array_data, body_data, element_data
+from psij_like._engine.processes import start_time
+from psij_like.exceptions import SubmissionUnknownException, SubmitException
+from psij_like.serialize import spec_to_dict
+
+
+@dataclass
+class Attempt:
+    """A submission under way.
+
+    Attributes:
+        open: whether the backend may have the job though nobody knows yet: it must not be submitted again, and what is
+            remembered of it stays.
+    """
+
+    open: bool = False
+
+
+def intent_of(executor: str, plans: Sequence[Plan]) -> dict[str, object]:
+    """What is remembered of jobs before they are handed over."""
+    return {
+        "executor": executor,
+        "submitted": time.time(),
+        "submitter": [socket.gethostname(), os.getpid(), start_time(os.getpid())],
+        "jobs": [{"job_id": plan.job_id, "spec": spec_to_dict(plan.spec, lossy=True)} for plan in plans],
+    }
+
+
+class Delivery:
+    """The way to one batch scheduler.
+
+    Args:
+        source: runs its commands.
+    """
+
+    def __init__(self, source: BatchSource) -> None:
+        self._source = source
+
+    @property
+    def _backend(self) -> Backend:
+        return self._source.backend
+
+    def write_down(self, submission: Submission, plans: Sequence[Plan], bell: Doorbell | None) -> Command:
+        """Write all that jobs need, and the intent to submit them; the command that does.
+
+        They differ in what their bodies are told, and in nothing that the scheduler is told. One of them is submitted
+        alone, several as an array.
+        """
+        plan = plans[0]
+        command = self._backend.submit_command(plan, submission.path("submit"))
+        inheritance = self._inheritance(plan)
+        rings = [bell.of(each.job_id) if bell is not None else None for each in plans]
+        how: dict[str, object] = {
+            "walltime": plan.walltime,
+            "command": command.argv,
+            "stdin": command.stdin and str(command.stdin),
+            "array": plan.array is not None,
+        }
+        if plan.array is None:
+            data = body_data(plan, rings[0], inheritance)
+        else:
+            data = array_data(plan, inheritance)
+            lines = (f"{element_data(each, ring)}\n" for each, ring in zip(plans, rings, strict=True))
+            submission.write("elements", "".join(lines))
+        for name, text in self._backend.extra_files(plan).items():
+            submission.write(name, text)
+        submission.write("submit", self._backend.script(plan), 0o700)
+        submission.write_body(data, intent_of(self._backend.name, plans) | how)
+        return command
+
+    def _inheritance(self, plan: Plan) -> Inheritance:
+        """What the job's body has to add to the environment it finds, and what to take away."""
+        passes = self._backend.passes_environment
+        if passes is None or passes is plan.spec.inherit_environment:
+            return Inheritance()
+        inherited = self._backend.environment(os.environ)
+        if passes is False:
+            return Inheritance(add=inherited)
+        return Inheritance(remove=frozenset(inherited))
+
+    def hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
+        """Run the submit command; the native id.
+
+        Raises:
+            SubmissionUnknownException: nobody knows whether the scheduler took it.
+            SubmitException: it did not.
+        """
+        try:
+            attempt.open = True  # an interruption from here on leaves the command running
+            result = self._source.run(command, output=submission.path("submit.out"))
+        except CommandMissing as error:
+            attempt.open = False
+            raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+        except CommandError as error:
+            raise self._unknown(str(error), submission, error) from error
+        if result.exit_code < 0:
+            raise self._unknown(f"signal {-result.exit_code} ended {result}", submission)
+        try:
+            return self._backend.native_id(result)
+        except Refused as error:
+            attempt.open = False
+            raise SubmitException(f"{self._backend.name} refused the job: {error}", error, error.transient) from error
+        except ValueError as error:
+            raise self._unknown(f"{self._backend.name}: {error}", submission, error) from error
+
+    def _unknown(self, what: str, submission: Submission, error: Exception | None = None) -> SubmissionUnknownException:
+        message = f"{what}; the job may have been accepted. Its files are in {submission.directory}"
+        return SubmissionUnknownException(message, error)
+
+    def found_out(self, submission: Submission, intent: Mapping[str, Any]) -> str | None:
+        """The native id of what an earlier client submitted, if it did; else it is submitted again.
+
+        None if that can not be done safely now.
+        """
+        return submission.claimant() or self._printed_id(submission) or self._again(submission, intent)
+
+    def _printed_id(self, submission: Submission) -> str | None:
+        """The id that the submit command of a client printed which did not live to read it."""
+        out = submission.host.read(submission.path("submit.out"))
+        try:
+            return self._backend.native_id(Result((), 0, out, "")) if out else None
+        except (Refused, ValueError):
+            return None
+
+    def _again(self, submission: Submission, intent: Mapping[str, Any]) -> str | None:
+        if not submission.renew():
+            return submission.claimant()  # it has just started
+        stdin = Path(intent["stdin"]) if intent.get("stdin") else None
+        return self.hand_over(Command(tuple(intent["command"]), stdin), submission, Attempt())

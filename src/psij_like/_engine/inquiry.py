@@ -1,0 +1,46 @@
+"""Asks once about jobs that nobody follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+from psij_like._engine.evidence import Patience, Report, Verdict
+from psij_like._engine.tracked import Tracked
+from psij_like._engine.tracker import Source
+from psij_like.job_status import JobStatus
+
+
+def inquire(source: Source, jobs: Sequence[Tracked], patience: Patience) -> dict[str, JobStatus | None]:
+    """What is known now about each job, by its id; None where nothing says anything that can be relied on.
+
+    Raises:
+        Unreachable: the source can not be asked.
+    """
+    names = {job: job.native_id for job in jobs}  # what is remembered of a job may tell of a better id
+    answers: dict[str, JobStatus | None] = {}
+    alive = []
+    for job in jobs:
+        job.evidence.trusted = source.trusted
+        job.evidence.limit_signals = source.limit_signals
+        end = job.recall(job) if job.recall is not None else None
+        if end is None:
+            job.evidence.own = job.files is not None
+            job.read_files()
+            alive.append(job)
+        answers[names[job]] = end
+    verdicts = _take(alive, source.poll(alive), patience, details=False) if alive else {}
+    unsure = [job for job, verdict in verdicts.items() if verdict.ask_details]
+    if unsure:
+        verdicts |= _take(unsure, source.details(unsure), patience, details=True)
+    return answers | {names[job]: verdict.status for job, verdict in verdicts.items()}
+
+
+def _take(
+    jobs: Sequence[Tracked], reports: Mapping[str, Report], patience: Patience, *, details: bool
+) -> dict[Tracked, Verdict]:
+    now = monotonic()
+    for job in jobs:
+        job.take_answer(reports.get(job.native_id), now, details=details)
+        job.read_files()  # a job may have ended since it was looked at
+    return {job: job.verdict(patience, now) for job in jobs}

@@ -1,0 +1,194 @@
+"""What an executor remembers in its work directory: the files of unfinished jobs, and a ledger.
+
+Each client writes a ledger of its own, `<work directory>/<executor>/ledger/<client>.jsonl`, a line for each job that
+the scheduler has taken (its id there, and where its files are) and one for each end. Ledgers are only added to, by
+whole lines. When the end of a job is in a ledger, its files go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from psij_like._engine.host import Host
+from psij_like._engine.job_files import JobFiles, Submission
+from psij_like.job_state import JobState
+from psij_like.job_status import JobStatus
+
+
+class Memory(NamedTuple):
+    """What is remembered of a job.
+
+    Attributes:
+        files: its files, if they are there.
+        end: its end, if that is known.
+    """
+
+    files: JobFiles | None = None
+    end: JobStatus | None = None
+
+
+class Remembered(NamedTuple):
+    """A submission of which some jobs have not ended.
+
+    Attributes:
+        submission: its directory.
+        intent: what was remembered before it.
+        jobs: the files and specifications of its unfinished jobs.
+    """
+
+    submission: Submission
+    intent: dict[str, Any]
+    jobs: list[tuple[JobFiles, dict[str, Any]]]
+
+
+class Store:
+    """The jobs that one executor remembers in its work directory."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self.host = host
+        self.directory = directory
+        self._jobs = str(directory / "jobs")
+        self._ledger = directory / "ledger" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+
+    def path(self, name: str) -> str:
+        """The directory of the submission of that name."""
+        return f"{self._jobs}/{name}"
+
+    def create(self, name: str, jobs: int = 1) -> Submission:
+        """Make the directory of a submission of so many jobs."""
+        submission = Submission(self.host, self.path(name), jobs)
+        self.host.make_directory(Path(submission.directory))
+        return submission
+
+    # ---- the ledger
+
+    def note_accepted(self, jobs: Iterable[tuple[JobFiles, str]]) -> None:
+        """Keep the native ids of jobs that the scheduler has taken."""
+        self._note(
+            {
+                "job_id": files.job_id,
+                "native_id": native_id,
+                "submission": files.submission.name,
+                "index": files.index,
+                "noted": time.time(),
+            }
+            for files, native_id in jobs
+        )
+
+    def note_end(self, job_id: str, native_id: str | None, status: JobStatus) -> None:
+        """Keep the end of a job, after which its files may go."""
+        self._note(
+            [
+                {
+                    "job_id": job_id,
+                    "native_id": native_id,
+                    "state": str(status.state),
+                    "time": status.time,
+                    "message": status.message,
+                    "exit_code": status.exit_code,
+                    "metadata": status.metadata,
+                    "noted": time.time(),
+                }
+            ]
+        )
+
+    def _note(self, lines: Iterable[dict[str, object]]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        try:
+            self.host.append(self._ledger, text)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                self.host.make_directory(self._ledger.parent)
+            self.host.append(self._ledger, text)
+
+    def _lines(self, token: str = "") -> Iterator[dict[str, Any]]:
+        """The lines of all ledgers, or of those that hold some text; an odd line costs that line."""
+        for name in self.host.names(self.directory / "ledger"):
+            for line in (self.host.read(self.directory / "ledger" / name) or "").splitlines():
+                if token in line:
+                    with contextlib.suppress(ValueError, KeyError, TypeError):
+                        entry = json.loads(line)
+                        if isinstance(entry, dict) and isinstance(entry["job_id"], str):
+                            float(entry["noted"])
+                            yield entry
+
+    # ---- what is remembered
+
+    def recall(self, native_id: str) -> Memory:
+        """What is remembered of a job by its native id; of the newest, if ids were used again."""
+        newest, found = float("-inf"), Memory()
+        for line in self._lines(json.dumps(native_id)):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if line["native_id"] == native_id and line["noted"] >= newest:
+                    memory = Memory(end=_status(line)) if "state" in line else Memory(self._files(line))
+                    if memory != Memory():
+                        newest, found = line["noted"], memory
+        return found if found != Memory() else Memory(self._claimed(native_id))
+
+    def end(self, native_id: str) -> JobStatus | None:
+        """The remembered end of a job by its native id."""
+        return self.recall(native_id).end
+
+    def _files(self, line: dict[str, Any]) -> JobFiles | None:
+        submission = Submission(self.host, self.path(line["submission"]))
+        if not self.host.names(Path(submission.directory)):
+            return None
+        return JobFiles(submission, line["job_id"], line["index"])
+
+    def _claimed(self, native_id: str) -> JobFiles | None:
+        """The files of a job whose client did not live to note its id, if it was submitted alone and has started."""
+        for name in self.host.names(Path(self._jobs)):
+            submission = Submission(self.host, self.path(name))
+            if submission.claimant() == native_id:
+                return JobFiles(submission, name)
+        return None
+
+    def unfinished(self) -> list[Remembered]:
+        """All submissions of which an end is not known, in the order in which they were made."""
+        ended = {line["job_id"] for line in self._lines('"state"')}
+        found = []
+        for name in self.host.names(Path(self._jobs)):
+            submission = Submission(self.host, self.path(name))
+            intent = submission.intent()
+            jobs = _jobs(submission, intent, ended)
+            submission.unfinished = len(jobs)
+            if jobs:
+                found.append(Remembered(submission, intent, jobs))
+        return sorted(found, key=lambda remembered: submitted(remembered.intent))
+
+    def native_ids(self) -> dict[str, str]:
+        """The native ids of all jobs in the ledgers, by their own ids."""
+        return {line["job_id"]: line["native_id"] for line in self._lines('"submission"') if "native_id" in line}
+
+
+def _jobs(submission: Submission, intent: dict[str, Any], ended: set[str]) -> list[tuple[JobFiles, dict[str, Any]]]:
+    jobs = intent.get("jobs")
+    if not isinstance(jobs, list):
+        return []
+    found = []
+    for number, job in enumerate(jobs, start=1):
+        with contextlib.suppress(KeyError, TypeError):
+            if job["job_id"] not in ended:
+                index = number if intent.get("array") else None
+                found.append((JobFiles(submission, job["job_id"], index), job["spec"]))
+    return found
+
+
+def submitted(intent: dict[str, Any]) -> float:
+    """When a job was submitted (seconds since the epoch), by what was remembered of it; 0 if that is not known."""
+    try:
+        return float(intent.get("submitted", 0))
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _status(entry: dict[str, Any]) -> JobStatus:
+    return JobStatus(JobState[entry["state"]], entry["time"], entry["message"], entry["exit_code"], entry["metadata"])

@@ -1,0 +1,104 @@
+"""What can be set for the executors of batch schedulers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from psij_like import _checks
+from psij_like.job_executor import JobExecutorConfig
+
+
+class BatchSchedulerExecutorConfig(JobExecutorConfig):
+    """What can be set for the executor of a batch scheduler. Times are in seconds.
+
+    Args:
+        launcher_log_file, work_directory, keep_files, launcher_options: see `JobExecutorConfig`.
+        queue_polling_interval: the longest time between two status queries; the tracker asks more often while
+            something changes, and not at all while no job is alive.
+        initial_queue_polling_delay: from a submission to the first status query.
+        queue_polling_error_threshold: failed status queries in a row before a warning is logged. Jobs are presumed
+            alive however many fail.
+        minimum_polling_interval: the shortest time between two status queries.
+        command_timeout: how long a command of the scheduler may take.
+        doorbell: whether jobs tell this process of news by a datagram (UDP) as it happens; without, news comes by
+            polling alone.
+        doorbell_address: the numeric IPv4 address of this machine that the nodes reach; found out if None.
+        doorbell_limit: datagrams a second that are listened to; after a flood of more, news comes by polling.
+        record_patience: how long to wait for the record of a job that the scheduler says is over.
+        lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
+        parallel_commands: how many submit commands may run at once for `submit_bulk`.
+        array_size: the most jobs in one array for `submit_bulk`; the scheduler's own limit holds too. 1: no arrays.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a number is out of its range; see `JobExecutorConfig` for the work directory.
+    """
+
+    def __init__(
+        self,
+        launcher_log_file: Path | str | None = None,
+        work_directory: Path | str | None = None,
+        queue_polling_interval: float = 30,
+        initial_queue_polling_delay: float = 2,
+        queue_polling_error_threshold: int = 2,
+        keep_files: bool = False,
+        *,
+        launcher_options: dict[str, dict[str, object]] | None = None,
+        minimum_polling_interval: float = 1,
+        command_timeout: float = 60,
+        doorbell: bool = True,
+        doorbell_address: str | None = None,
+        doorbell_limit: int = 10_000,
+        record_patience: float = 10,
+        lost_patience: float = 60,
+        parallel_commands: int = 4,
+        array_size: int = 1000,
+    ) -> None:
+        super().__init__(launcher_log_file, work_directory, keep_files, launcher_options)
+        _checks.truth("doorbell", doorbell)
+        _checks.integer("queue_polling_error_threshold", queue_polling_error_threshold)
+        for name, count in (("parallel_commands", parallel_commands), ("array_size", array_size)):
+            if _checks.integer(name, count) < 1:
+                raise ValueError(f"{name}: {count!r} is not 1 or more")
+        if doorbell_address is not None:
+            _checks.text("doorbell_address", doorbell_address)
+        for name, value in (
+            ("queue_polling_interval", queue_polling_interval),
+            ("initial_queue_polling_delay", initial_queue_polling_delay),
+            ("minimum_polling_interval", minimum_polling_interval),
+            ("command_timeout", command_timeout),
+            ("record_patience", record_patience),
+            ("lost_patience", lost_patience),
+            ("doorbell_limit", doorbell_limit),
+            ("queue_polling_error_threshold", queue_polling_error_threshold),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise _checks.wrong_type(name, value, "a number")
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name}: {value!r} is not a finite number, 0 or more")
+        self.queue_polling_interval = queue_polling_interval
+        self.initial_queue_polling_delay = initial_queue_polling_delay
+        self.queue_polling_error_threshold = queue_polling_error_threshold
+        self.minimum_polling_interval = minimum_polling_interval
+        self.command_timeout = command_timeout
+        self.doorbell = doorbell
+        self.doorbell_address = doorbell_address
+        self.doorbell_limit = doorbell_limit
+        self.record_patience = record_patience
+        self.lost_patience = lost_patience
+        self.parallel_commands = parallel_commands
+        self.array_size = array_size
+
+
+def batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:
+    """The configuration, with the batch defaults for what a plain `JobExecutorConfig` does not say."""
+    if config is None:
+        return BatchSchedulerExecutorConfig()
+    if isinstance(config, BatchSchedulerExecutorConfig) or not isinstance(config, JobExecutorConfig):
+        return config
+    return BatchSchedulerExecutorConfig(
+        config.launcher_log_file,
+        config.work_directory,
+        keep_files=config.keep_files,
+        launcher_options=config.launcher_options,
+    )
