@@ -76,6 +76,7 @@ class BatchSource:
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.poll`."""
         try:
+            self.probe()
             return self.backend.reports(self.run(self.backend.status_command(_ids(jobs))))
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error

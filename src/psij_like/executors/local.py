@@ -115,7 +115,7 @@ class LocalJobExecutor(TrackedJobExecutor):
                 message = f"no process of this machine has the id {pid}, and no journal tells of a job that had it"
                 return JobStatus(JobState.FAILED, message=message, metadata={REASON: str(Reason.LOST)})
             return end
-        if end is not None and entry.end is not None and end.time >= float(entry.start["intent"]["submitted"]):
+        if end is not None and end.time >= float(entry.start["intent"]["submitted"]):
             return end
         self._resume_entry(entry, tracked)
         return None
