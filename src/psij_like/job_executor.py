@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
@@ -23,6 +24,7 @@ Target: TypeAlias = Job | str
 """A job that is meant: the job itself, once submitted, or its native id."""
 
 DEFAULT_WORK_DIRECTORY = Path("~/.psij-like/work")
+DEFAULT_RETENTION = timedelta(days=30)
 
 
 class JobExecutorConfig:
@@ -35,11 +37,13 @@ class JobExecutorConfig:
         keep_files: whether a job's scripts and records stay there after its end, to look at.
         launcher_options: further options for launchers, `{"srun": {"overlap": True}}`; a job's custom attributes
             (`srun.overlap`) come on top.
+        retention: how long the ends of jobs, and files that were kept, are remembered; None: for ever. They are never
+            forgotten within a day.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: the path of the work directory holds a control character, or starts with the home directory of a
-            user who has none.
+        ValueError: the retention is negative; the path of the work directory holds a control character, or starts with
+            the home directory of a user who has none.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class JobExecutorConfig:
         work_directory: Path | str | None = None,
         keep_files: bool = False,
         launcher_options: Mapping[str, Mapping[str, object]] | None = None,
+        retention: timedelta | None = DEFAULT_RETENTION,
     ) -> None:
         self.launcher_log_file = path("launcher_log_file", launcher_log_file) if launcher_log_file is not None else None
         where = (
@@ -64,6 +69,11 @@ class JobExecutorConfig:
             raise ValueError(f"work_directory: {str(where)!r} has a character that is not printable")
         self.keep_files = truth("keep_files", keep_files)
         self.launcher_options = _launcher_options(launcher_options) if launcher_options is not None else {}
+        if retention is not None and not isinstance(retention, timedelta):
+            raise wrong_type("retention", retention, "a timedelta or None")
+        if retention is not None and retention < timedelta(0):
+            raise ValueError(f"retention: {retention!r} is negative")
+        self.retention = retention
 
 
 def _launcher_options(options: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:

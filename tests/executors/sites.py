@@ -44,6 +44,8 @@ class Site:
         signals: those that end a process of its jobs.
         cancel_seconds: how long six cancels may take.
         submit: the command that submits.
+        submits: how a call of it begins that submits.
+        busy: what it says when it refuses something for now.
         cancel: the command that cancels.
         cancels: how a call of it begins that cancels.
         cancels_many: whether it may name many jobs.
@@ -72,6 +74,8 @@ class Site:
     signals: tuple[int, ...] = (1, 2, 6, 9, 11, 15)
     cancel_seconds: float = 5
     submit: str = "qsub"
+    submits: str = ""
+    busy: str = "try again"
     cancel: str = ""
     cancels: str = ""
     cancels_many: bool = True
@@ -120,10 +124,11 @@ _QUICK = {
     "command_timeout": 30,
     "record_patience": 3,
     "lost_patience": 5,
+    "retry_for": 0,
 }
 _NO_SUCH_QUEUE = JobAttributes(queue_name="no-such-queue")
 
-LOCAL = Site("local", "local", "this_machine", JobExecutorConfig, own_variables=_OWN_VARIABLES, submit="")
+LOCAL = Site("local", "local", "this_machine", JobExecutorConfig, own_variables=_OWN_VARIABLES, submit="", busy="")
 _BATCH = Site(
     "", "", "installed", settings=_QUICK, silent={"doorbell": False}, refused=_NO_SUCH_QUEUE, own_variables=_USUAL
 )
@@ -234,6 +239,8 @@ FLUX = replace(
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
     submit="" if _BY_BINDINGS else "flux",
+    submits="flux job submit",
+    busy="" if _BY_BINDINGS else "Unable to connect to Flux",
     cancel="" if _BY_BINDINGS else "flux",
     cancels="flux job raise",
     queries=() if _BY_BINDINGS else ("flux",),

@@ -70,6 +70,7 @@ def executor(cluster: SimulatedCluster, tmp_path: Path) -> JobExecutor:
         minimum_polling_interval=0.1,
         queue_polling_interval=0.2,
         command_timeout=2,
+        retry_for=0,
         record_patience=0.5,
         lost_patience=1,
     )

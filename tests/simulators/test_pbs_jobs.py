@@ -35,6 +35,7 @@ def executor_of(kind: str, directory: Path) -> JobExecutor:
         minimum_polling_interval=0.1,
         queue_polling_interval=0.2,
         command_timeout=5,
+        retry_for=0,
         record_patience=0.5,
         lost_patience=1,
     )

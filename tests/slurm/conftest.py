@@ -58,6 +58,7 @@ def config(work_directory: Path) -> SlurmExecutorConfig:
         minimum_polling_interval=0.5,
         queue_polling_interval=2,
         command_timeout=20,
+        retry_for=0,
         record_patience=3,
         lost_patience=5,
     )

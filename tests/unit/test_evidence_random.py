@@ -43,7 +43,7 @@ class SeenFiles(LocalHost):
     def names(self, path: Path) -> list[str]:
         return list(self.seen)
 
-    def read(self, path: Path) -> str | None:
+    def read(self, path: Path, limit: int = -1) -> str | None:
         return self.seen.get(path.name)
 
 

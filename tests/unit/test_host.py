@@ -9,6 +9,7 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,28 @@ def test_many_make_the_same_parents_at_once(tmp_path: Path) -> None:
         sys.setswitchinterval(interval)
     assert not errors
     assert len(HOST.names(tmp_path / "a" / "b")) == 16
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/etc/hostname")])
+def test_only_regular_files_are_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A job could put a pipe, which would be waited for without end, or a way to other files in their place."""
+    make(tmp_path / "odd")
+    with pytest.raises(OSError):
+        HOST.read(tmp_path / "odd")
+
+
+def test_no_more_is_read_than_wanted(tmp_path: Path) -> None:
+    (tmp_path / "long").write_text("x" * 100)
+    assert HOST.read(tmp_path / "long", 10) == "x" * 10
+
+
+def test_a_file_is_made_once(tmp_path: Path) -> None:
+    HOST.create(tmp_path / "new", "text")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    for taken in ("new", "link"):
+        if taken == "link":
+            (tmp_path / taken).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(FileExistsError):
+            HOST.create(tmp_path / taken, "other")
+    assert (tmp_path / "new").read_text() == "text"
+    assert not (tmp_path / "elsewhere").exists()

@@ -273,3 +273,75 @@ def test_the_ledger_is_whole_lines_of_json(store: Store) -> None:
     (ledger,) = ledgers(store)
     lines = ledger.read_text().splitlines()
     assert [json.loads(line)["native_id"] for line in lines] == ["4", "4"]
+
+
+# ---- what is forgotten
+
+
+DAY = 86400
+
+
+def aged(path: Path, days: float) -> None:
+    for each in (*path.rglob("*"), path):
+        when = each.lstat().st_mtime - days * DAY
+        os.utime(each, (when, when), follow_symlinks=False)
+
+
+def test_what_is_old_is_forgotten_but_nothing_that_an_unfinished_job_needs(tmp_path: Path) -> None:
+    place = tmp_path / "work" / "slurm"
+    old = Store(LocalHost(), place)
+    kept, unfinished, array_of_two = accepted(old, "kept", "1"), accepted(old, "unfinished", "2"), array(old, "a", 2)
+    torn = old.create("torn")
+    old.note_end("kept", "1", JobStatus(JobState.COMPLETED))
+    old.note_end("a1", "9_1", JobStatus(JobState.COMPLETED))
+    done = Store(LocalHost(), place)
+    done.note_end("gone", "3", JobStatus(JobState.COMPLETED))
+    aged(place, 10)
+    fresh = Store(LocalHost(), place)
+    fresh.note_end("new", "4", JobStatus(JobState.COMPLETED))
+
+    def remembered(store: Store) -> list[bool]:
+        files = (kept.directory, unfinished.directory, Path(array_of_two.directory), Path(torn.directory))
+        return [*(path.exists() for path in files), *(bool(store.end(one)) for one in ("1", "3", "4"))]
+
+    for_ever = Store(LocalHost(), place)
+    for_ever.create("x")
+    later = Store(LocalHost(), place, 11 * DAY)
+    later.create("y")
+    assert remembered(later) == [True] * 7
+    (place / "pruned").unlink()
+    now = Store(LocalHost(), place, 9 * DAY)
+    now.create("z")
+    # The ledger that tells of "unfinished" stays, and so does what else it tells.
+    assert remembered(now) == [False, True, True, False, True, False, True]
+    assert {each.submission.name for each in now.unfinished()} == {"unfinished", "a"}
+
+
+def test_it_is_looked_for_once_a_day(tmp_path: Path) -> None:
+    place = tmp_path / "work" / "slurm"
+    Store(LocalHost(), place, 0).create("first")
+    torn = Path(Store(LocalHost(), place).create("torn").directory)
+    aged(torn, 10)
+    Store(LocalHost(), place, 0).create("second")
+    assert torn.exists()
+    aged(place / "pruned", 1.1)
+    Store(LocalHost(), place, 0).create("third")
+    assert not torn.exists()
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+def test_a_directory_that_others_can_change_is_not_used(tmp_path: Path, mode: int) -> None:
+    for place in ("work", "work/slurm"):
+        directory = tmp_path / place
+        directory.mkdir(exist_ok=True)
+        directory.chmod(mode)
+        with pytest.raises(PermissionError, match="others may write to it"):
+            Store(LocalHost(), tmp_path / "work" / "slurm").create("a")
+        directory.chmod(0o755)
+
+
+def test_a_directory_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psij_like._engine.store.os.geteuid", lambda: os.getuid() + 1)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(PermissionError, match="another user"):
+        Store(LocalHost(), tmp_path / "work" / "slurm").create("a")

@@ -7,13 +7,12 @@ taken.
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from psij_like._engine.backend import Backend, Command, Refused
 from psij_like._engine.batch_source import BatchSource
@@ -22,6 +21,7 @@ from psij_like._engine.host import CommandError, CommandMissing, Result
 from psij_like._engine.job_files import Submission
 from psij_like._engine.plan import Inheritance, Plan, array_data, body_data, element_data
 from psij_like._engine.processes import start_time
+from psij_like._engine.retry import persistently
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
 from psij_like.serialize import spec_to_dict
 
@@ -53,10 +53,12 @@ class Delivery:
 
     Args:
         source: runs its commands.
+        retry_for: for how many seconds a submission that is refused for now is made again.
     """
 
-    def __init__(self, source: BatchSource) -> None:
+    def __init__(self, source: BatchSource, retry_for: float) -> None:
         self._source = source
+        self._retry_for = retry_for
 
     @property
     def _backend(self) -> Backend:
@@ -72,12 +74,7 @@ class Delivery:
         command = self._backend.submit_command(plan, submission.path("submit"))
         inheritance = self._inheritance(plan)
         rings = [bell.of(each.job_id) if bell is not None else None for each in plans]
-        how: dict[str, object] = {
-            "walltime": plan.walltime,
-            "command": command.argv,
-            "stdin": command.stdin and str(command.stdin),
-            "array": plan.array is not None,
-        }
+        how = {"walltime": plan.walltime, "array": plan.array is not None}
         if plan.array is None:
             data = body_data(plan, rings[0], inheritance)
         else:
@@ -101,12 +98,26 @@ class Delivery:
         return Inheritance(remove=frozenset(inherited))
 
     def hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
-        """Run the submit command; the native id.
+        """Run the submit command, again while it is refused for now; the native id.
+
+        A refusal may be wrong ("timed out"): each further try makes sure that no copy of an earlier one runs.
 
         Raises:
             SubmissionUnknownException: nobody knows whether the scheduler took it.
             SubmitException: it did not.
         """
+        tries = itertools.count()
+
+        def hand_over() -> str:
+            if next(tries) and not submission.renew():
+                runs = submission.claimant()
+                if runs is not None:
+                    return runs
+            return self._hand_over(command, submission, attempt)
+
+        return persistently(hand_over, self._retry_for)
+
+    def _hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
         try:
             attempt.open = True  # an interruption from here on leaves the command running
             result = self._source.run(command, output=submission.path("submit.out"))
@@ -129,12 +140,12 @@ class Delivery:
         message = f"{what}; the job may have been accepted. Its files are in {submission.directory}"
         return SubmissionUnknownException(message, error)
 
-    def found_out(self, submission: Submission, intent: Mapping[str, Any]) -> str | None:
+    def found_out(self, submission: Submission, plan: Plan) -> str | None:
         """The native id of what an earlier client submitted, if it did; else it is submitted again.
 
         None if that can not be done safely now.
         """
-        return submission.claimant() or self._printed_id(submission) or self._again(submission, intent)
+        return submission.claimant() or self._printed_id(submission) or self._again(submission, plan)
 
     def _printed_id(self, submission: Submission) -> str | None:
         """The id that the submit command of a client printed which did not live to read it."""
@@ -144,8 +155,8 @@ class Delivery:
         except (Refused, ValueError):
             return None
 
-    def _again(self, submission: Submission, intent: Mapping[str, Any]) -> str | None:
+    def _again(self, submission: Submission, plan: Plan) -> str | None:
         if not submission.renew():
             return submission.claimant()  # it has just started
-        stdin = Path(intent["stdin"]) if intent.get("stdin") else None
-        return self.hand_over(Command(tuple(intent["command"]), stdin), submission, Attempt())
+        command = self._backend.submit_command(plan, submission.path("submit"))
+        return self.hand_over(command, submission, Attempt())

@@ -7,6 +7,7 @@ and tests put slow, full or failing file systems there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import shutil
@@ -14,6 +15,7 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,14 +88,20 @@ class Host(Protocol):
     def append(self, path: Path, text: str) -> None:
         """Add whole lines to a file of one writer (mode 0600)."""
 
-    def read(self, path: Path) -> str | None:
-        """The text of a file, None if there is none."""
+    def read(self, path: Path, limit: int = -1) -> str | None:
+        """The text of a regular file, or so many bytes of it; None if there is none.
+
+        Nothing else is read: a symbolic link, a pipe or a device in its place is an OSError.
+        """
 
     def names(self, path: Path) -> list[str]:
         """The names in a directory, empty if there is none."""
 
     def owner(self, path: Path) -> tuple[int, int] | None:
         """The user id of a directory's owner and its mode (permission bits), None if there is nothing."""
+
+    def age(self, path: Path) -> float | None:
+        """Seconds since something was last changed; None if there is nothing."""
 
     def make_link(self, path: Path, target: str) -> None:
         """Make a symbolic link, as text. FileExistsError if there is something already."""
@@ -165,12 +173,16 @@ class LocalHost:
         """See `Host.append`."""
         _write_all(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), text)
 
-    def read(self, path: Path) -> str | None:
+    def read(self, path: Path, limit: int = -1) -> str | None:
         """See `Host.read`."""
         try:
-            return path.read_bytes().decode("utf-8", "surrogateescape")  # read_text would change "\r"
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - not a path
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+            return file.read(limit).decode("utf-8", "surrogateescape")
 
     def names(self, path: Path) -> list[str]:
         """See `Host.names`."""
@@ -186,6 +198,13 @@ class LocalHost:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_uid, stat.S_IMODE(found.st_mode)
+
+    def age(self, path: Path) -> float | None:
+        """See `Host.age`."""
+        try:
+            return time.time() - path.lstat().st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def make_link(self, path: Path, target: str) -> None:
         """See `Host.make_link`."""

@@ -36,6 +36,7 @@ from psij_like._engine.host import Host
 from psij_like._engine.record import Record, events_of, record_of
 
 _VOID = "void"
+_RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 _INTENT = "#psij_intent "
 
@@ -155,7 +156,7 @@ class JobFiles:
         names = set(self.host.names(self.directory))
 
         def text(name: str) -> str:
-            return (self.host.read(self.path(name)) or "") if name in names else ""
+            return (self.host.read(self.path(name), _RECORD_LIMIT) or "") if name in names else ""
 
         run = max((int(match[1]) for match in map(_RUN_FILE.fullmatch, names) if match), default=0)
         return record_of(run, events_of(text(f"events.{run}")), text(f"end.{run}")) if run else None

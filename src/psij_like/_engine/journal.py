@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from psij_like._engine.host import Host
 from psij_like._engine.processes import lives
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
+
+_DAY = 86400.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,18 @@ class Entry:
 
 
 class Journals:
-    """The journals in one directory, one of which is for this process's own supervisor."""
+    """The journals in one directory, one of which is for this process's own supervisor.
 
-    def __init__(self, host: Host, directory: Path) -> None:
+    Args:
+        host: where the files are.
+        directory: the directory.
+        retention: for how many seconds journals are kept; None: for ever.
+    """
+
+    def __init__(self, host: Host, directory: Path, retention: float | None = None) -> None:
         self._host = host
         self._directory = directory
+        self._retention = retention
         self._own: Path | None = None
 
     @property
@@ -76,13 +85,29 @@ class Journals:
         if self._own is None:
             with contextlib.suppress(FileExistsError):
                 self._host.make_directory(self._directory)
+            self._prune()
             self._own = self._directory / f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         return self._own
 
+    def _prune(self) -> None:
+        """Forget journals that are older than the retention, but none with a job whose end nobody has heard."""
+        if self._retention is None:
+            return
+        limit = max(self._retention, _DAY)
+        old = [path for path in self._paths() if (self._host.age(path) or 0.0) > limit]
+        needed = {entry.journal for entry in self._unseen(old)}
+        for path in old:
+            if path not in needed:
+                self._host.remove(path)
+                self._host.remove(path.with_name(f"{path.name}.cancel"))
+
     def unseen(self) -> list[Entry]:
         """The jobs whose ends no client was there to hear, in the order in which they were submitted."""
+        return self._unseen(self._paths())
+
+    def _unseen(self, paths: Iterable[Path]) -> list[Entry]:
         found: dict[tuple[Path, str], Entry] = {}
-        for path in self._paths():
+        for path in paths:
             for line in _lines(self._host.read(path) or "", '"job": '):
                 with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
                     if "start" in line:

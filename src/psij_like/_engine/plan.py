@@ -62,6 +62,10 @@ _SHELL_OWNED = frozenset(
 )
 
 
+Dependency = tuple[DependencyKind, str]
+"""A kind, and the native id of a job that is waited for."""
+
+
 @dataclass(frozen=True)
 class Launch:
     """How the processes of a job are started.
@@ -99,7 +103,7 @@ class Plan:
     resources: Resources
     launch: Launch
     walltime: int
-    dependencies: tuple[tuple[DependencyKind, str], ...]
+    dependencies: tuple[Dependency, ...]
     token: str
     array: int | None = None
 
@@ -135,7 +139,7 @@ def make_plan(
     spec: JobSpec,
     launch: Launch,
     job_directory: Path,
-    dependencies: Iterable[tuple[DependencyKind, str]] = (),
+    dependencies: Iterable[Dependency] = (),
 ) -> Plan:
     """Resolve everything that a specification leaves open.
 

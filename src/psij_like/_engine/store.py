@@ -8,7 +8,9 @@ whole lines. When the end of a job is in a ledger, its files go.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import logging
 import os
 import secrets
 import socket
@@ -21,6 +23,10 @@ from psij_like._engine.host import Host
 from psij_like._engine.job_files import JobFiles, Submission
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
+
+_log = logging.getLogger(__name__)
+
+_DAY = 86400.0  # seconds
 
 
 class Memory(NamedTuple):
@@ -50,11 +56,19 @@ class Remembered(NamedTuple):
 
 
 class Store:
-    """The jobs that one executor remembers in its work directory."""
+    """The jobs that one executor remembers in its work directory.
 
-    def __init__(self, host: Host, directory: Path) -> None:
+    Args:
+        host: where the files are.
+        directory: `<work directory>/<executor>`.
+        retention: for how many seconds the ends of jobs, and files that were kept, are remembered; None: for ever.
+    """
+
+    def __init__(self, host: Host, directory: Path, retention: float | None = None) -> None:
         self.host = host
         self.directory = directory
+        self._retention = retention
+        self._checked = self._pruned = False
         self._jobs = str(directory / "jobs")
         self._ledger = directory / "ledger" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
 
@@ -63,10 +77,32 @@ class Store:
         return f"{self._jobs}/{name}"
 
     def create(self, name: str, jobs: int = 1) -> Submission:
-        """Make the directory of a submission of so many jobs."""
+        """Make the directory of a submission of so many jobs.
+
+        Raises:
+            OSError: it can not be made, or others could change what is in there.
+        """
+        self.check_private()
         submission = Submission(self.host, self.path(name), jobs)
         self.host.make_directory(Path(submission.directory))
+        if not self._pruned:
+            self._pruned = True
+            try:
+                self.prune()
+            except OSError as error:
+                _log.warning("what is old can not be forgotten in %s: %s", self.directory, error)
         return submission
+
+    def check_private(self) -> None:
+        """Once: nobody else may write here, as whoever can change a job's files says what runs as its user.
+
+        Raises:
+            PermissionError: others can, or it is another user's.
+        """
+        if not self._checked:
+            for directory in (self.directory.parent, self.directory):
+                _check_private(self.host, directory)
+            self._checked = True
 
     # ---- the ledger
 
@@ -111,14 +147,17 @@ class Store:
 
     def _lines(self, token: str = "") -> Iterator[dict[str, Any]]:
         """The lines of all ledgers, or of those that hold some text; an odd line costs that line."""
-        for name in self.host.names(self.directory / "ledger"):
-            for line in (self.host.read(self.directory / "ledger" / name) or "").splitlines():
-                if token in line:
-                    with contextlib.suppress(ValueError, KeyError, TypeError):
-                        entry = json.loads(line)
-                        if isinstance(entry, dict) and isinstance(entry["job_id"], str):
-                            float(entry["noted"])
-                            yield entry
+        for name in self.host.names(self._ledger.parent):
+            yield from self._read(self._ledger.parent / name, token)
+
+    def _read(self, path: Path, token: str = "") -> Iterator[dict[str, Any]]:
+        for line in (self.host.read(path) or "").splitlines():
+            if token in line:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    entry = json.loads(line)
+                    if isinstance(entry, dict) and isinstance(entry["job_id"], str):
+                        float(entry["noted"])
+                        yield entry
 
     # ---- what is remembered
 
@@ -164,9 +203,43 @@ class Store:
                 found.append(Remembered(submission, intent, jobs))
         return sorted(found, key=lambda remembered: submitted(remembered.intent))
 
+    def prune(self) -> None:
+        """Forget what is older than the retention, but nothing that an unfinished job needs. At most once a day."""
+        marker = self.directory / "pruned"
+        age = self.host.age(marker)
+        if self._retention is None or (age is not None and age < _DAY):
+            return
+        self._prune(self._retention)
+        self.host.write(marker, "")
+
+    def _prune(self, retention: float) -> None:
+        def old(path: Path) -> bool:
+            age = self.host.age(path)
+            return age is not None and age > max(retention, _DAY)
+
+        ended = {line["job_id"] for line in self._lines('"state"')}
+        for name in self.host.names(Path(self._jobs)):
+            submission = Submission(self.host, self.path(name))
+            # One that is written down only in part was never submitted, if nobody writes it at this moment.
+            if old(Path(submission.directory)) and not _jobs(submission, submission.intent(), ended):
+                submission.remove()
+        needed = set(self.host.names(Path(self._jobs)))
+        for path in (self._ledger.parent / name for name in self.host.names(self._ledger.parent)):
+            if old(path) and not any(line.get("submission") in needed for line in self._read(path)):
+                self.host.remove(path)
+
     def native_ids(self) -> dict[str, str]:
         """The native ids of all jobs in the ledgers, by their own ids."""
         return {line["job_id"]: line["native_id"] for line in self._lines('"submission"') if "native_id" in line}
+
+
+def _check_private(host: Host, directory: Path) -> None:
+    owner, mode = host.owner(directory) or (os.geteuid(), 0o700)
+    if owner != os.geteuid():
+        raise PermissionError(errno.EPERM, f"it belongs to another user (id {owner})", str(directory))
+    if mode & 0o022:
+        problem = f"others may write to it (mode {mode:o}; `chmod go-w` mends that)"
+        raise PermissionError(errno.EPERM, problem, str(directory))
 
 
 def _jobs(submission: Submission, intent: dict[str, Any], ended: set[str]) -> list[tuple[JobFiles, dict[str, Any]]]:

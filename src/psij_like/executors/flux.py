@@ -59,7 +59,7 @@ class FluxJobExecutor(BatchSchedulerExecutor):
         super().__init__(url, config)
         source = self._source
         self._source: FluxSource = FluxSource(source.backend, source.host, source.timeout, source.cluster)
-        self._delivery = Delivery(self._source)
+        self._delivery = Delivery(self._source, self._settings.retry_for)
 
     def _make_backend(self) -> Backend:
         backend = Flux(this_user())

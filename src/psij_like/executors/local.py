@@ -54,7 +54,7 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
-        self._journals = Journals(self._host, self._config.work_directory / self.name / "journals")
+        self._journals = Journals(self._host, self._store.directory / "journals", self._retention)
 
     def _tracker(self) -> Tracker:
         return _house().tracker
@@ -74,6 +74,7 @@ class LocalJobExecutor(TrackedJobExecutor):
         self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object], attempt: Attempt
     ) -> Tracked:
         with file_trouble(self._store.directory):
+            self._store.check_private()
             journal = self._journals.own
         try:
             pid, running = _house().supervisor.run(

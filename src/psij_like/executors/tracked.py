@@ -10,6 +10,7 @@ import socket
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.inquiry import inquire
 from psij_like._engine.job_files import JobFiles, Submission
-from psij_like._engine.plan import Launch, Plan, make_plan
+from psij_like._engine.plan import Dependency, Launch, Plan, make_plan
 from psij_like._engine.processes import lives
 from psij_like._engine.store import Store, submitted
 from psij_like._engine.tracked import Tracked
@@ -27,6 +28,7 @@ from psij_like._engine.tracker import Tracker, Unreachable
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, checked_job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures
+from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.launcher import launcher_for
@@ -45,7 +47,9 @@ class TrackedJobExecutor(JobExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
         self._host: Host = LocalHost()
-        self._store = Store(self._host, self._config.work_directory / self.name)
+        retention = self._config.retention
+        self._retention = retention.total_seconds() if retention is not None else None
+        self._store = Store(self._host, self._config.work_directory / self.name, self._retention)
         self._unfinished: dict[Job, JobFiles | None] = {}
 
     # ---- for subclasses
@@ -259,10 +263,12 @@ class TrackedJobExecutor(JobExecutor):
         if spec is None:
             raise InvalidJobException(f"job {job.id} has no specification; set Job.spec")
         validate_spec(spec)
+        return self._planned(job, spec, partial(open_dependencies, executor=self.name))
+
+    def _planned(self, job: Job, spec: JobSpec, dependencies: Callable[[JobSpec], Iterable[Dependency]]) -> Plan:
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
-        dependencies = open_dependencies(spec, self.name)
-        plan = make_plan(job, spec, launch, Path(self._store.path(job.id)), dependencies)
+        plan = make_plan(job, spec, launch, Path(self._store.path(job.id)), dependencies(spec))
         self._check(plan)
         return plan
 

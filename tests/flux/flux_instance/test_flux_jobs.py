@@ -178,7 +178,7 @@ def test_an_instance_that_dies_and_another_in_its_place(
     work_directory: Path,
 ) -> None:
     first = start_flux(short_directory)
-    executor = make_executor(first.uri, command_timeout=20, lost_patience=2)
+    executor = make_executor(first.uri, command_timeout=20, lost_patience=2, retry_for=0)
     completed(submit(executor, JobSpec("/bin/true")))
     go = work_directory / "go"
     orphan = submit(executor, shell(until_released(go)))

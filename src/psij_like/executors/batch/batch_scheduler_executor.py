@@ -22,6 +22,7 @@ from psij_like._engine.evidence import Patience
 from psij_like._engine.host import CommandError, CommandMissing
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
+from psij_like._engine.retry import persistently
 from psij_like._engine.store import Remembered, submitted
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
@@ -30,6 +31,7 @@ from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch
 from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
+from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
@@ -75,7 +77,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         self._backend = self._make_backend()
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
-        self._delivery = Delivery(self._source)
+        self._delivery = Delivery(self._source, self._settings.retry_for)
 
     @property
     def _settings(self) -> BatchSchedulerExecutorConfig:
@@ -227,7 +229,9 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             if all(files.job_id in noted for _, files in members):
                 whole = self._backend.array_id(noted[members[0][1].job_id])
             else:
-                found = self._delivery.found_out(submission, intent)
+                first = members[0][0]
+                plan = self._planned(first, first.spec or JobSpec(), lambda _: ())  # its command waits for no more
+                found = self._delivery.found_out(submission, plan)
                 if found is None:
                     return []
                 whole = found
@@ -276,10 +280,9 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
     def _cancel_group(self, native_ids: Mapping[Target, str]) -> dict[Target, SubmitException]:
         """Cancel by one command; if that fails, one by one, to see what failed."""
         try:
-            with self._requests("cancel", ", ".join(native_ids.values())):
-                self._source.cancel(list(native_ids.values()))
+            self._request("cancel", ", ".join(native_ids.values()), lambda: self._source.cancel([*native_ids.values()]))
         except SubmitException as error:
-            if len(native_ids) == 1:
+            if len(native_ids) == 1 or error.transient:
                 return dict.fromkeys(native_ids, error)
             found: dict[Target, SubmitException] = {}
             for job, native_id in native_ids.items():
@@ -288,28 +291,35 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         return {}
 
     def _deliver_hold(self, native_id: str) -> None:
-        with self._requests("hold", native_id):
+        def hold() -> None:
             self._backend.check_hold(self._source.run(self._backend.hold_command([native_id])))
 
+        self._request("hold", native_id, hold)
+
     def _deliver_release(self, native_id: str) -> None:
-        with self._requests("release", native_id):
+        def release() -> None:
             self._backend.check_hold(self._source.run(self._backend.release_command([native_id])))
 
-    @contextlib.contextmanager
-    def _requests(self, what: str, native_id: str) -> Iterator[None]:
-        """Say why a request about a job could not be delivered. SubmitException if so."""
-        try:
-            yield
-        except CommandMissing as error:
-            raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
-        except CommandError as error:
-            raise SubmitException(
-                f"nobody knows if the {what} of job {native_id} was taken: {error}", error, True
-            ) from error
-        except Refused as error:
-            raise SubmitException(
-                f"{self.name} did not {what} job {native_id}: {error}", error, error.transient
-            ) from error
+        self._request("release", native_id, release)
+
+    def _request(self, what: str, native_id: str, request: Callable[[], None]) -> None:
+        """Make a request about a job. SubmitException that says why if it could not be delivered."""
+
+        def once() -> None:
+            try:
+                request()
+            except CommandMissing as error:
+                raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+            except CommandError as error:
+                raise SubmitException(
+                    f"nobody knows if the {what} of job {native_id} was taken: {error}", error, True
+                ) from error
+            except Refused as error:
+                raise SubmitException(
+                    f"{self.name} did not {what} job {native_id}: {error}", error, error.transient
+                ) from error
+
+        persistently(once, self._settings.retry_for)
 
 
 def _numbered(batch: Batch) -> Iterable[tuple[Job, int | None]]:

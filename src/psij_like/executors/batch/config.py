@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from psij_like import _checks
-from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_executor import DEFAULT_RETENTION, JobExecutorConfig
 
 
 class BatchSchedulerExecutorConfig(JobExecutorConfig):
     """What can be set for the executor of a batch scheduler. Times are in seconds.
 
     Args:
-        launcher_log_file, work_directory, keep_files, launcher_options: see `JobExecutorConfig`.
+        launcher_log_file, work_directory, keep_files, launcher_options, retention: see `JobExecutorConfig`.
         queue_polling_interval: the longest time between two status queries; the tracker asks more often while
             something changes, and not at all while no job is alive.
         initial_queue_polling_delay: from a submission to the first status query.
@@ -27,6 +28,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         record_patience: how long to wait for the record of a job that the scheduler says is over.
         lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
         parallel_commands: how many submit commands may run at once for `submit_bulk`.
+        retry_for: how long a request that is refused for now (the scheduler is busy, or can not be reached) is made
+            again, at growing intervals, before it counts as failed; 0: not at all.
         array_size: the most jobs in one array for `submit_bulk`; the scheduler's own limit holds too. 1: no arrays.
 
     Raises:
@@ -44,6 +47,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         keep_files: bool = False,
         *,
         launcher_options: dict[str, dict[str, object]] | None = None,
+        retention: timedelta | None = DEFAULT_RETENTION,
         minimum_polling_interval: float = 1,
         command_timeout: float = 60,
         doorbell: bool = True,
@@ -53,8 +57,9 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         lost_patience: float = 60,
         parallel_commands: int = 4,
         array_size: int = 1000,
+        retry_for: float = 10,
     ) -> None:
-        super().__init__(launcher_log_file, work_directory, keep_files, launcher_options)
+        super().__init__(launcher_log_file, work_directory, keep_files, launcher_options, retention)
         _checks.truth("doorbell", doorbell)
         _checks.integer("queue_polling_error_threshold", queue_polling_error_threshold)
         for name, count in (("parallel_commands", parallel_commands), ("array_size", array_size)):
@@ -69,6 +74,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
             ("command_timeout", command_timeout),
             ("record_patience", record_patience),
             ("lost_patience", lost_patience),
+            ("retry_for", retry_for),
             ("doorbell_limit", doorbell_limit),
             ("queue_polling_error_threshold", queue_polling_error_threshold),
         ):
@@ -88,6 +94,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         self.lost_patience = lost_patience
         self.parallel_commands = parallel_commands
         self.array_size = array_size
+        self.retry_for = retry_for
 
 
 def batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:
@@ -101,4 +108,5 @@ def batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConf
         config.work_directory,
         keep_files=config.keep_files,
         launcher_options=config.launcher_options,
+        retention=config.retention,
     )
