@@ -26,6 +26,7 @@ from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus, Reason
 from psij_like.launcher import Launcher
 from psij_like.resource_spec import ResourceSpec, ResourceSpecV1
+from psij_like.waiting import as_completed, wait_all
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -53,6 +54,8 @@ __all__ = [
     "SubmitException",
     "UnreachableStateException",
     "__version__",
+    "as_completed",
+    "wait_all",
 ]
 
 

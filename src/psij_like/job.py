@@ -30,6 +30,13 @@ class JobStatusCallback(Protocol):
         """
 
 
+class Waiter(Protocol):
+    """Something that is told of the next change of a job: an event, for example."""
+
+    def set(self) -> None:
+        """Called once, at once, on the thread that brings the news; it must not wait."""
+
+
 StatusListener = Union[JobStatusCallback, Callable[["Job", JobStatus], object]]  # noqa: UP007 - a forward reference
 
 # One lock for the statuses of all jobs: it is held for a few assignments at a time.
@@ -65,7 +72,7 @@ class Job:
         self._executor: JobExecutor | None = None
         self._native_id: str | None = None
         self._callback: StatusListener | None = None
-        self._waiters: list[threading.Event] | None = None
+        self._waiters: list[Waiter] | None = None
 
     @property
     def spec(self) -> JobSpec | None:
@@ -151,7 +158,17 @@ class Job:
         name = f" {self._spec.name!r}" if self._spec is not None and self._spec.name else ""
         return f"<Job{name} {self.id}{native}, {self._status.state}>"
 
-    # What follows is for executors.
+    # What follows is for executors, and for whoever waits for many jobs.
+
+    def _wake_at_change(self, waiter: Waiter) -> bool:
+        """Have `waiter.set()` called at the next change. False, and it is not, if the job is final."""
+        with _lock:
+            if self._status.state.final:
+                return False
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            return True
 
     def _claim(self, executor: JobExecutor) -> None:
         """Bind the job to an executor, which only one can do.

@@ -18,7 +18,10 @@ PUBLISHED = {
     *("JobState", "ResourceSpec", "ResourceSpecV1", "Launcher", "SubmitException", "InvalidJobException"),
     *("UnreachableStateException", "__version__"),
 }
-OURS = {"BulkSubmitException", "DependencyKind", "JobInfo", "Reason", "SubmissionUnknownException"}
+OURS = {
+    *("BulkSubmitException", "DependencyKind", "JobInfo", "Reason", "SubmissionUnknownException"),
+    *("as_completed", "wait_all"),
+}
 
 
 def run(script: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
