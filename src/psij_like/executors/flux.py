@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+from collections.abc import Iterable
 
 from psij_like._engine.backend import Backend
 from psij_like._engine.delivery import Attempt, Delivery
@@ -75,6 +76,12 @@ class FluxJobExecutor(BatchSchedulerExecutor):
             return
         with connection.needed():  # so that the journal tells of all that happens to the job
             super().submit(job)
+
+    def submit_bulk(self, jobs: Iterable[Job]) -> None:
+        """See `JobExecutor.submit_bulk`."""
+        connection = self._source.connection()
+        with connection.needed() if connection is not None else contextlib.nullcontext():
+            super().submit_bulk(jobs)
 
     def attach(self, job: Job, native_id: str) -> None:
         """See `JobExecutor.attach`. Any form of the id will do."""

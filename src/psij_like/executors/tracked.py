@@ -51,6 +51,7 @@ class TrackedJobExecutor(JobExecutor):
         self._retention = retention.total_seconds() if retention is not None else None
         self._store = Store(self._host, self._config.work_directory / self.name, self._retention)
         self._unfinished: dict[Job, JobFiles | None] = {}
+        self._waiting: dict[Job, None] = {}  # for their turn to be submitted
 
     # ---- for subclasses
 
@@ -66,11 +67,6 @@ class TrackedJobExecutor(JobExecutor):
     def _batches(self, jobs: Batch) -> Iterable[Batch]:
         """Put jobs together that can be handed over together; each alone if none can."""
         return ([each] for each in jobs)
-
-    def _in_parallel(self, deliveries: Sequence[Callable[[], None]]) -> None:
-        """Make deliveries, none of which raises; several at a time where that helps."""
-        for deliver in deliveries:
-            deliver()
 
     @abstractmethod
     def _deliver_cancels(self, native_ids: Mapping[Target, str]) -> Mapping[Target, SubmitException]:
@@ -107,31 +103,42 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.submit_bulk`."""
         failures: dict[Job, Exception] = {}
         planned: list[tuple[Job, Plan]] = []
-        begun: set[Job] = set()
-
-        def delivery(batch: Batch) -> Callable[[], None]:
-            members = [job for job, _ in batch]
-
-            def deliver() -> None:
-                begun.update(members)
-                with _collected(failures, *members), self._attempting(members) as attempt:
-                    self._hand_over(batch, attempt)
-
-            return deliver
-
         try:
             for job in [checked_job(job) for job in jobs]:
                 with _collected(failures, job):
                     job._claim(self)
                     with self._attempting([job]):
                         planned.append((job, self.plan(job)))
-            self._in_parallel([delivery(batch) for batch in self._batches(planned)])
-        finally:
+                        self._waiting[job] = None
+            self._hand_over_all(self._batches(planned), failures)
+        except BaseException:
             for job, _ in planned:
-                if job not in begun:  # an interruption came before its turn
+                if self._not_waiting(job):  # an interruption came before its turn
                     job._release()
+            raise
         if failures:
             raise BulkSubmitException(failures)
+
+    def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
+        """Hand over jobs that wait, in as many parts; several at a time where that helps."""
+        for batch in batches:
+            self._hand_over_waiting(batch, failures)
+
+    def _hand_over_waiting(self, batch: Batch, failures: dict[Job, Exception]) -> None:
+        """Hand over those jobs that still wait."""
+        left = [(job, plan) for job, plan in batch if self._not_waiting(job)]
+        if left:
+            members = [job for job, _ in left]
+            with _collected(failures, *members), self._attempting(members) as attempt:
+                self._hand_over(left, attempt)
+
+    def _not_waiting(self, job: Job) -> bool:
+        """Take a job from those that wait for their submission; whether it was one."""
+        try:
+            del self._waiting[job]
+        except KeyError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _attempting(self, jobs: Sequence[Job]) -> Iterator[Attempt]:
@@ -165,7 +172,11 @@ class TrackedJobExecutor(JobExecutor):
         native_ids: dict[Target, str] = {}
         for job in jobs:
             try:
-                if isinstance(job, str) or not checked_job(job).status.final:
+                if not isinstance(job, str) and self._not_waiting(checked_job(job)):
+                    facts = {REASON: str(Reason.CANCELLED)}
+                    status = JobStatus(JobState.CANCELED, message="cancelled before its submission", metadata=facts)
+                    self._followed(job).publish(status, None)
+                elif isinstance(job, str) or not job.status.final:
                     native_ids[job] = self._native_id(job, "cancelled")
             except SubmitException as error:
                 failures[job] = error

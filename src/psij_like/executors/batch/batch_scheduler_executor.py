@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,16 +25,17 @@ from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
 from psij_like._engine.retry import persistently
 from psij_like._engine.store import Remembered, submitted
+from psij_like._engine.throttle import Throttle
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
-from psij_like.exceptions import InvalidJobException, SubmitException
+from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
 from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus
+from psij_like.job_status import REASON, JobStatus, Reason
 
 __all__ = [
     "BatchSchedulerExecutor",
@@ -78,6 +80,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
         self._delivery = Delivery(self._source, self._settings.retry_for)
+        self._throttle = Throttle(self._settings.max_queued, self._settings.max_submission_rate)
 
     @property
     def _settings(self) -> BatchSchedulerExecutorConfig:
@@ -167,7 +170,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         if arrays is None or size == 1 or len(jobs) < max(2, arrays.smallest):
             yield from super()._batches(jobs)
             return
-        size = min(size, self._source.largest_array())
+        size = min(size, self._source.largest_array(), self._throttle.most or size)
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
             told = (*self._backend.directives(plan), plan.spec.inherit_environment)
@@ -179,18 +182,47 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 else:
                     yield from super()._batches(part)
 
-    def _in_parallel(self, deliveries: Sequence[Callable[[], None]]) -> None:
-        if len(deliveries) < 2:
-            super()._in_parallel(deliveries)
+    def submit(self, job: Job) -> None:
+        """See `JobExecutor.submit`."""
+        if self._throttle.open:
+            super().submit(job)
             return
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to import, for many jobs only
-
-        pool = ThreadPoolExecutor(self._settings.parallel_commands, "psij-like submission")
+        if not self._throttle.enter(1, self._settings.submit_timeout):
+            raise SubmitException(f"{self.name}: no room for job {job.id} within submit_timeout", transient=True)
         try:
-            for done in [pool.submit(deliver) for deliver in deliveries]:
-                done.result()
+            super().submit(job)
         finally:
-            pool.shutdown(cancel_futures=True)
+            if job.native_id is None:
+                self._throttle.leave(1)
+
+    def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
+        parts = list(batches)
+        if not self._throttle.open:
+            threading.Thread(target=self._feed, args=(parts,), name="psij-like submission", daemon=True).start()
+        elif len(parts) < 2:
+            super()._hand_over_all(parts, failures)
+        else:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to import, for many jobs only
+
+            pool = ThreadPoolExecutor(self._settings.parallel_commands, "psij-like submission")
+            try:
+                for done in [pool.submit(self._hand_over_waiting, part, failures) for part in parts]:
+                    done.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _feed(self, parts: Sequence[Batch]) -> None:
+        """Submit jobs as the throttle lets them pass; nobody is there any more to hear of an exception."""
+        for part in parts:
+            failures: dict[Job, Exception] = {}
+            self._throttle.enter(len(part))
+            self._hand_over_waiting(part, failures)
+            self._throttle.leave(sum(job.native_id is None for job, _ in part))
+            for job, error in failures.items():
+                unknown = isinstance(error, SubmissionUnknownException)
+                facts = {REASON: str(Reason.LOST if unknown else Reason.LAUNCH_FAILED)}
+                status = JobStatus(JobState.FAILED, message=f"it was not submitted: {error}", metadata=facts)
+                self._followed(job).publish(status, None)
 
     def _accepted(
         self, members: Sequence[tuple[Job, JobFiles]], native_id: str, walltime: float | None
@@ -240,6 +272,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             return []
         for job, _ in members:
             job._claim(self)
+        self._throttle.admit(len(members))
         for tracked in self._accepted(members, whole, intent.get("walltime")):
             native_id = tracked.native_id
             tracked.note_cancel_mark()
@@ -261,6 +294,12 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 with contextlib.suppress(OSError):
                     self._host.remove(mark)
         return failures
+
+    def _ended(self, job: Job, status: JobStatus) -> None:
+        own = self._unfinished.get(job) is not None
+        super()._ended(job, status)
+        if own:
+            self._throttle.leave(1)
 
     def _recall(self, tracked: Tracked) -> JobStatus | None:
         end = super()._recall(tracked)

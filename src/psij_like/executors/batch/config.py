@@ -30,6 +30,10 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         parallel_commands: how many submit commands may run at once for `submit_bulk`.
         retry_for: how long a request that is refused for now (the scheduler is busy, or can not be reached) is made
             again, at growing intervals, before it counts as failed; 0: not at all.
+        max_queued: how many unfinished jobs of this executor the scheduler may have at once; None: any number. `submit`
+            waits until there is room; `submit_bulk` returns, and its jobs are NEW until it is their turn.
+        max_submission_rate: submit commands a second; None: any number. `submit` and `submit_bulk` wait as above.
+        submit_timeout: how long `submit` waits for that; None: without limit.
         array_size: the most jobs in one array for `submit_bulk`; the scheduler's own limit holds too. 1: no arrays.
 
     Raises:
@@ -58,6 +62,9 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         parallel_commands: int = 4,
         array_size: int = 1000,
         retry_for: float = 10,
+        max_queued: int | None = None,
+        max_submission_rate: float | None = None,
+        submit_timeout: float | None = None,
     ) -> None:
         super().__init__(launcher_log_file, work_directory, keep_files, launcher_options, retention)
         _checks.truth("doorbell", doorbell)
@@ -65,6 +72,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         for name, count in (("parallel_commands", parallel_commands), ("array_size", array_size)):
             if _checks.integer(name, count) < 1:
                 raise ValueError(f"{name}: {count!r} is not 1 or more")
+        if max_queued is not None and _checks.integer("max_queued", max_queued) < 1:
+            raise ValueError(f"max_queued: {max_queued!r} is not 1 or more")
         if doorbell_address is not None:
             _checks.text("doorbell_address", doorbell_address)
         for name, value in (
@@ -77,7 +86,11 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
             ("retry_for", retry_for),
             ("doorbell_limit", doorbell_limit),
             ("queue_polling_error_threshold", queue_polling_error_threshold),
+            ("max_submission_rate", max_submission_rate),
+            ("submit_timeout", submit_timeout),
         ):
+            if value is None and name in ("max_submission_rate", "submit_timeout"):
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise _checks.wrong_type(name, value, "a number")
             if not 0 <= value < float("inf"):
@@ -95,6 +108,9 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         self.parallel_commands = parallel_commands
         self.array_size = array_size
         self.retry_for = retry_for
+        self.max_queued = max_queued
+        self.max_submission_rate = max_submission_rate
+        self.submit_timeout = submit_timeout
 
 
 def batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:

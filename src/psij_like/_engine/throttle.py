@@ -1,0 +1,56 @@
+"""Keeps submissions within what a site allows."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+
+class Throttle:
+    """Lets jobs pass as long as there are not too many behind it, and not too many submissions a second.
+
+    Args:
+        most: how many jobs may be behind it; None: any number.
+        rate: submissions a second; None: any number.
+    """
+
+    def __init__(self, most: int | None, rate: float | None) -> None:
+        self.most = most
+        self._interval = 1.0 / rate if rate else 0.0
+        self._changed = threading.Condition()
+        self._jobs = 0
+        self._next = 0.0  # when (monotonic clock) the next submission may be made
+
+    @property
+    def open(self) -> bool:
+        """Whether it lets everything pass."""
+        return self.most is None and not self._interval
+
+    def enter(self, jobs: int, timeout: float | None = None) -> bool:
+        """Wait until so many jobs may be submitted together. False if that takes too long (seconds)."""
+        deadline = None if timeout is None else monotonic() + timeout
+        with self._changed:
+            while True:
+                now = monotonic()
+                room = self.most is None or self._jobs + jobs <= self.most or not self._jobs
+                if room and now >= self._next:
+                    self._jobs += jobs
+                    self._next = now + self._interval
+                    return True
+                wait = self._next - now if room else None
+                if deadline is not None:
+                    if now >= deadline:
+                        return False
+                    wait = deadline - now if wait is None else min(wait, deadline - now)
+                self._changed.wait(wait)
+
+    def leave(self, jobs: int) -> None:
+        """So many jobs have ended, or were not submitted after all."""
+        with self._changed:
+            self._jobs -= jobs
+            self._changed.notify_all()
+
+    def admit(self, jobs: int) -> None:
+        """So many jobs are behind it already."""
+        with self._changed:
+            self._jobs += jobs
