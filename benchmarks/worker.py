@@ -32,8 +32,8 @@ def executor(library: Any, name: str, **options: object) -> Any:
     return library.JobExecutor.get_instance(name, config=config)
 
 
-def submit(library: Any, name: str, count: int, *, wait: bool) -> Figures:
-    """Jobs a second of /bin/true, all submitted and, if wanted, then all waited for."""
+def submit(library: Any, name: str, count: int, *, wait: bool, bulk: bool = False) -> Figures:
+    """Jobs a second of /bin/true, all submitted, together if wanted, and then perhaps all waited for."""
     runner = executor(library, name)
     warm = library.Job(library.JobSpec(executable="/bin/true"))
     runner.submit(warm)
@@ -41,8 +41,11 @@ def submit(library: Any, name: str, count: int, *, wait: bool) -> Figures:
         warm.wait()
     start = time.perf_counter()
     jobs = [library.Job(library.JobSpec(executable="/bin/true")) for _ in range(count)]
-    for job in jobs:
-        runner.submit(job)
+    if bulk:
+        runner.submit_bulk(jobs)
+    else:
+        for job in jobs:
+            runner.submit(job)
     figures = {"submission": count / (time.perf_counter() - start)}
     if wait:
         for job in jobs:
@@ -136,13 +139,22 @@ def bare_slurm(count: int) -> Figures:
     return {"submission": rate}
 
 
+_SUBMISSIONS: dict[str, dict[str, bool]] = {
+    "local": {"wait": True},
+    "local-bulk": {"wait": True, "bulk": True},
+    "slurm": {"wait": False},
+    "slurm-bulk": {"wait": False, "bulk": True},
+    "slurm-all": {"wait": True},
+}
+
+
 def main(library_name: str, measure: str, count: int) -> Figures:
     """The figures of one measurement."""
     if library_name == "bare":
-        return bare_local(count) if measure == "local" else bare_slurm(count)
+        return bare_local(count) if measure.startswith("local") else bare_slurm(count)
     library = importlib.import_module(library_name)
-    if measure in ("local", "slurm", "slurm-all"):
-        return submit(library, measure.partition("-")[0], count, wait=measure != "slurm")
+    if measure in _SUBMISSIONS:
+        return submit(library, measure.partition("-")[0], count, **_SUBMISSIONS[measure])
     if measure == "objects":
         return objects(library, count)
     place, _, how = measure.removeprefix("notice-").partition("-")

@@ -7,6 +7,7 @@ taken.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import socket
@@ -43,9 +44,15 @@ def intent_of(executor: str, plans: Sequence[Plan]) -> dict[str, object]:
     return {
         "executor": executor,
         "submitted": time.time(),
-        "submitter": [socket.gethostname(), os.getpid(), start_time(os.getpid())],
+        "submitter": _submitter(os.getpid()),
         "jobs": [{"job_id": plan.job_id, "spec": spec_to_dict(plan.spec, lossy=True)} for plan in plans],
     }
+
+
+@functools.lru_cache(maxsize=1)
+def _submitter(pid: int) -> tuple[str, int, str]:
+    """Which process this is."""
+    return socket.gethostname(), pid, start_time(pid)
 
 
 class Delivery:

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from psij_like._engine.processes import umask
 
@@ -19,6 +19,18 @@ _START_LIMIT = 30.0  # seconds for a supervisor to start and for a request to be
 
 class SupervisorLost(Exception):  # noqa: N818 - reads as what happened
     """The supervisor does not answer."""
+
+
+class Surroundings(NamedTuple):
+    """What a local job has of the process that submits it."""
+
+    environment: dict[str, str]
+    umask: int
+
+
+def surroundings() -> Surroundings:
+    """Those of this process, now."""
+    return Surroundings(dict(os.environ), int(umask(), 8))
 
 
 class SupervisorClient:
@@ -38,10 +50,10 @@ class SupervisorClient:
         """The jobs that the supervisor has started and whose end it has not told yet."""
         self._answers: dict[str, tuple[threading.Event, dict[str, Any]]] = {}
 
-    def run(self, job: str, **request: object) -> tuple[int, bool]:
-        """Start a job (see `spawn.Request`). Its process id, and whether it is running its command.
+    def begin(self, job: str, around: Surroundings, **request: object) -> Callable[[], tuple[int, bool]]:
+        """Ask for a job's start (see `spawn.Request`). What waits for the answer: its process id, and whether it runs.
 
-        This process's environment and umask go along.
+        Both this and what it gives back may raise these.
 
         Raises:
             SupervisorLost: nobody knows whether it was started.
@@ -51,25 +63,34 @@ class SupervisorClient:
         answer: dict[str, Any] = {}
         self._answers[job] = (answered, answer)
         self.jobs.add(job)
-        try:
-            with self._lock:
-                connection = self._connect()
-                environment = dict(os.environ)
-                if environment != self._base:
-                    _send(connection, {"do": "base", "environment": environment})
-                    self._base = environment
-                _send(connection, {"do": "run", "job": job, "umask": int(umask(), 8), **request})
-            if not answered.wait(_START_LIMIT) or "lost" in answer:
-                raise SupervisorLost("the supervisor of local jobs does not answer")
-        except KeyboardInterrupt:
-            self.kill(job)  # the caller will not hear of the job, so it must not run on
-            raise
-        finally:
+
+        def finish() -> tuple[int, bool]:
+            with self._expecting(job):
+                if not answered.wait(_START_LIMIT) or "lost" in answer:
+                    raise SupervisorLost("the supervisor of local jobs does not answer")
             self._answers.pop(job, None)
-        if "refused" in answer:
-            self.jobs.discard(job)
-            raise OSError(str(answer["refused"]))
-        return int(answer["pid"]), not answer["failed"]
+            if "refused" in answer:
+                self.jobs.discard(job)
+                raise OSError(str(answer["refused"]))
+            return int(answer["pid"]), not answer["failed"]
+
+        with self._expecting(job), self._lock:
+            connection = self._connect()
+            if around.environment != self._base:
+                _send(connection, {"do": "base", "environment": around.environment})
+                self._base = around.environment
+            _send(connection, {"do": "run", "job": job, "umask": around.umask, **request})
+        return finish
+
+    @contextlib.contextmanager
+    def _expecting(self, job: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._answers.pop(job, None)
+            if isinstance(error, KeyboardInterrupt):
+                self.kill(job)  # the caller will not hear of the job, so it must not run on
+            raise
 
     def kill(self, job: str) -> bool:
         """Have a job's process tree ended. False if it is not a job of this supervisor."""

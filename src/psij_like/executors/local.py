@@ -9,13 +9,14 @@ reservation are accepted and mean nothing here, but for the number of processes 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import threading
 import time
-from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections import ChainMap, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,7 +31,7 @@ from psij_like._engine.process_watcher import ProcessWatcher
 from psij_like._engine.processes import end_tree, lives, start_time
 from psij_like._engine.quote import expand_references
 from psij_like._engine.render import render
-from psij_like._engine.supervised import SupervisorClient, SupervisorLost
+from psij_like._engine.supervised import SupervisorClient, SupervisorLost, Surroundings, surroundings
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
@@ -41,6 +42,7 @@ from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 
 _log = logging.getLogger(__name__)
+_STARTS_UNDER_WAY = 100
 _SILENCE = "the process has ended, and nobody wrote down how"
 # Nothing is asked at intervals: the supervisor and the watcher tell of every end at once.
 _PACE = Pace(first=30.0, shortest=0.05, longest=30.0, patience=Patience(record=1.0, lost=2.0))
@@ -64,21 +66,62 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         ((job, plan),) = batch
+        return [self._begin(job, plan, attempt, surroundings())()]
+
+    def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
+        """Ask for the starts of many jobs before the first answer is there."""
+        begun: deque[Callable[[], None]] = deque()
+        around = surroundings()
+        try:
+            for ((job, plan),) in batches:
+                if self._not_waiting(job):
+                    begun.append(self._pipelined(job, plan, around, failures))
+                if len(begun) > _STARTS_UNDER_WAY:
+                    begun.popleft()()
+        finally:
+            while begun:
+                begun.popleft()()
+
+    def _pipelined(
+        self, job: Job, plan: Plan, around: Surroundings, failures: dict[Job, Exception]
+    ) -> Callable[[], None]:
+        """Ask for a job's start; what takes the answer."""
+        begun, attempt = time.time(), Attempt()
+        started: Callable[[], Tracked] | None = None
+        with self._collected(failures, [job], attempt):
+            started = self._begin(job, plan, attempt, around)
+
+        def finish() -> None:
+            if started is not None:
+                with self._collected(failures, [job], attempt):
+                    self._take_up(started(), begun)
+
+        return finish
+
+    def _begin(self, job: Job, plan: Plan, attempt: Attempt, around: Surroundings) -> Callable[[], Tracked]:
+        """Ask for a job's start; what waits for that."""
         if not needs_shell(plan.spec, plan.launch):
-            return [self._start(job, plan, None, _run_directly(plan), attempt)]
-        with self._remembered(batch, attempt) as submission:
+            return self._start(job, plan, None, _run_directly(plan, around.environment), attempt, around)
+        with self._remembered([(job, plan)], attempt) as submission:
             request = _run_body(plan, submission, _house().tracker.doorbell)
-            return [self._start(job, plan, JobFiles(submission, job.id), request, attempt)]
+            return self._start(job, plan, JobFiles(submission, job.id), request, attempt, around)
 
     def _start(
-        self, job: Job, plan: Plan, files: JobFiles | None, request: dict[str, object], attempt: Attempt
-    ) -> Tracked:
+        self,
+        job: Job,
+        plan: Plan,
+        files: JobFiles | None,
+        request: dict[str, object],
+        attempt: Attempt,
+        around: Surroundings,
+    ) -> Callable[[], Tracked]:
         with file_trouble(self._store.directory):
             self._store.check_private()
             journal = self._journals.own
-        try:
-            pid, running = _house().supervisor.run(
+        with self._start_trouble(job, attempt):
+            finish = _house().supervisor.begin(
                 job.id,
+                around,
                 journal=str(journal),
                 directory=str(files.directory) if files is not None else None,
                 intent=intent_of(self.name, [plan]),
@@ -87,6 +130,30 @@ class LocalJobExecutor(TrackedJobExecutor):
                 look_up=files is None,
                 **request,
             )
+
+        def started() -> Tracked:
+            try:
+                with self._start_trouble(job, attempt):
+                    pid, running = finish()
+            except SubmitException:
+                if files is not None and not attempt.open:
+                    files.remove()
+                raise
+            job._native_id = str(pid)
+            _house().remember_own(job.id, partial(self._journals.find, str(pid)))
+            tracked = Tracked(self._followed(job), job.id, files, plan.walltime)
+            tracked.evidence.silence = _SILENCE
+            if running and files is None:
+                tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
+            return tracked
+
+        return started
+
+    @contextlib.contextmanager
+    def _start_trouble(self, job: Job, attempt: Attempt) -> Iterator[None]:
+        """Say why a job was not started, or that nobody knows."""
+        try:
+            yield
         except SupervisorLost as error:
             attempt.open = True
             raise SubmissionUnknownException(f"job {job.id}: {error}; it may have been started", error) from error
@@ -95,13 +162,6 @@ class LocalJobExecutor(TrackedJobExecutor):
             raise SubmitException(
                 f"job {job.id} can not be started on this machine: {error}", error, transient
             ) from error
-        job._native_id = str(pid)
-        _house().remember_own(job.id, partial(self._journals.find, str(pid)))
-        tracked = Tracked(self._followed(job), job.id, files, plan.walltime)
-        tracked.evidence.silence = _SILENCE
-        if running and files is None:
-            tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
-        return tracked
 
     def _attached(self, job: Job, native_id: str) -> Tracked:
         _house().remember_foreign(native_id)
@@ -176,12 +236,12 @@ class LocalJobExecutor(TrackedJobExecutor):
             end_tree(int(native_id), "")
 
 
-def _run_directly(plan: Plan) -> dict[str, object]:
+def _run_directly(plan: Plan, environment: dict[str, str]) -> dict[str, object]:
     """The request for a job that is its executable."""
     spec = plan.spec
     directory = os.path.expanduser(plan.directory)  # noqa: PTH111 - a Path costs ten times as much
     variables: dict[str, str] = {}
-    known = ChainMap(variables, os.environ) if spec.inherit_environment else variables
+    known = ChainMap(variables, environment) if spec.inherit_environment else variables
     for name, value in (spec.environment or {}).items():
         variables[name] = expand_references(value, known)
     variables["PSIJ_JOB_ID"] = plan.job_id

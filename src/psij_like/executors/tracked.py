@@ -105,11 +105,14 @@ class TrackedJobExecutor(JobExecutor):
         planned: list[tuple[Job, Plan]] = []
         try:
             for job in [checked_job(job) for job in jobs]:
-                with _collected(failures, job):
+                try:
                     job._claim(self)
-                    with self._attempting([job]):
-                        planned.append((job, self.plan(job)))
-                        self._waiting[job] = None
+                except InvalidJobException as error:
+                    failures[job] = error
+                    continue
+                with self._collected(failures, [job]):
+                    planned.append((job, self.plan(job)))
+                    self._waiting[job] = None
             self._hand_over_all(self._batches(planned), failures)
         except BaseException:
             for job, _ in planned:
@@ -129,8 +132,19 @@ class TrackedJobExecutor(JobExecutor):
         left = [(job, plan) for job, plan in batch if self._not_waiting(job)]
         if left:
             members = [job for job, _ in left]
-            with _collected(failures, *members), self._attempting(members) as attempt:
+            with self._collected(failures, members) as attempt:
                 self._hand_over(left, attempt)
+
+    @contextlib.contextmanager
+    def _collected(
+        self, failures: dict[Job, Exception], jobs: Sequence[Job], attempt: Attempt | None = None
+    ) -> Iterator[Attempt]:
+        """An attempt to submit some of many jobs, or its continuation; what goes wrong is kept for later."""
+        try:
+            with self._attempting(jobs, attempt) as under_way:
+                yield under_way
+        except (InvalidJobException, SubmitException) as error:
+            failures.update(dict.fromkeys(jobs, error))
 
     def _not_waiting(self, job: Job) -> bool:
         """Take a job from those that wait for their submission; whether it was one."""
@@ -141,9 +155,9 @@ class TrackedJobExecutor(JobExecutor):
         return True
 
     @contextlib.contextmanager
-    def _attempting(self, jobs: Sequence[Job]) -> Iterator[Attempt]:
+    def _attempting(self, jobs: Sequence[Job], attempt: Attempt | None = None) -> Iterator[Attempt]:
         """An attempt to submit jobs that were claimed; they may be submitted again if it comes to nothing."""
-        attempt = Attempt()
+        attempt = attempt or Attempt()
         try:
             yield attempt
         except NeverMet as error:
@@ -159,8 +173,12 @@ class TrackedJobExecutor(JobExecutor):
     def _hand_over(self, batch: Batch, attempt: Attempt) -> None:
         begun = time.time()  # jobs may be running before the backend's command returns
         for tracked in self._deliver(batch, attempt):
-            tracked.followed.publish(JobStatus(JobState.QUEUED, begun), None)
-            self._follow(tracked)
+            self._take_up(tracked, begun)
+
+    def _take_up(self, tracked: Tracked, begun: float) -> None:
+        """Follow a job that was handed over."""
+        tracked.followed.publish(JobStatus(JobState.QUEUED, begun), None)
+        self._follow(tracked)
 
     def cancel(self, job: Target) -> None:
         """See `JobExecutor.cancel`."""
@@ -333,15 +351,6 @@ class TrackedJobExecutor(JobExecutor):
         if native_id is None:
             raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
         return native_id
-
-
-@contextlib.contextmanager
-def _collected(failures: dict[Job, Exception], *jobs: Job) -> Iterator[None]:
-    """Keep what goes wrong with some of many jobs for later."""
-    try:
-        yield
-    except (InvalidJobException, SubmitException) as error:
-        failures.update(dict.fromkeys(jobs, error))
 
 
 def restored(job_id: str, spec: dict[str, Any]) -> Job:
