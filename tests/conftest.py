@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from clusters.client import RELEASES, Cluster, GridEngine, UnavailableError, start_cluster, start_grid_engine
+
+# Tests run beside other tests, so that how long an example takes says nothing.
+settings.register_profile(
+    "beside others", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("beside others")
 
 SLURM_FIXTURES = frozenset({"slurm_cluster", "start_slurm"})
 

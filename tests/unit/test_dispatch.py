@@ -144,7 +144,7 @@ def test_one_thread_is_enough_for_quick_callbacks_and_it_ends(dispatcher: Dispat
         most = max(most, serving_threads())
     assert until(lambda: len(heard) == 1500)
     assert most <= 3
-    assert until(lambda: serving_threads() == 0, 5)
+    assert until(lambda: serving_threads() == 0, 20)
     dispatcher.put(job(), NEWS, [lambda *news: heard.append(news)])
     assert until(lambda: len(heard) == 1503)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psij_like._engine.doorbell import Doorbell, open_doorbell
@@ -67,7 +67,7 @@ def test_the_text_of_one_job_says_nothing_about_another(bell: Doorbell) -> None:
     assert all(len(token) == 32 for token in tokens)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=400), max_size=10))
 def test_defect_06_garbage_is_ignored(bell: Doorbell, sender: socket.socket, datagrams: list[bytes]) -> None:
     for datagram in datagrams:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psij_like._engine.plan import Plan
@@ -183,7 +183,7 @@ def test_the_instance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert FluxJobExecutor(config=config)._source.cluster == {}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_words_arrive_through_flux_and_the_shell(text: str) -> None:
     word = octal_word(text)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from psij_like._engine.quote import (
@@ -62,7 +62,7 @@ VALUES = st.lists(
     st.one_of(TEXTS, st.sampled_from(["${B}", "$${B}", "${C_1}", "$B", "${", "}", "${1}", "${B-x}", "$$${B}", ":"])),
     max_size=5,
 ).map(lambda pieces: os.fsdecode(os.fsencode("".join(pieces))))
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=150, deadline=None)
 
 
 def run(shell: str, script: str, directory: Path, environment: dict[str, str] | None = None) -> list[str]:

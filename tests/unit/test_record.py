@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psij_like._engine.host import LocalHost
@@ -110,7 +110,7 @@ TEXT = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(deadline=None)
 @given(
     events=TEXT, end=TEXT, name=st.sampled_from(["end.1", "end.2", "end.007", "end.x", "end.1234567890", "end.\u0661"])
 )

@@ -97,7 +97,7 @@ class House:
     def close(self) -> None:
         for tracker in self.trackers:
             tracker._post(lambda tracker=tracker: forget(tracker))  # type: ignore[misc]
-            assert until(lambda tracker=tracker: not tracker._running, 5)  # type: ignore[misc]
+            assert until(lambda tracker=tracker: not tracker._running, 20)  # type: ignore[misc]
             tracker._wake_reader.close()
             tracker._wake_writer.close()
 
@@ -166,7 +166,7 @@ def test_a_ring_leads_to_a_look(house: House, bell: Doorbell) -> None:
     finish(job, 3)
     assert not job_of(job).status.final
     ring(bell, job_of(job).id)
-    status = ended(job, 2)
+    status = ended(job)
     assert (status.state, status.exit_code) == (JobState.FAILED, 3)
     assert not house.source.polls
 
@@ -178,7 +178,7 @@ def test_news_that_a_file_system_shows_late_is_looked_for_again(house: House, be
     ring(bell, job_of(job).id)
     time.sleep(0.15)
     finish(job)
-    assert ended(job, 3).state is JobState.COMPLETED
+    assert ended(job).state is JobState.COMPLETED
     assert not house.source.polls
 
 
@@ -236,7 +236,7 @@ def test_unreadable_files_are_no_news_and_no_end(house: House, bell: Doorbell, m
         time.sleep(0.1)
         assert not job_of(job).status.final
     ring(bell, job_of(job).id)
-    assert ended(job, 3).state is JobState.COMPLETED
+    assert ended(job).state is JobState.COMPLETED
 
 
 # ---- queries
@@ -279,8 +279,8 @@ def test_the_thread_ends_when_idle_and_starts_again(house: House) -> None:
         tracker.add(job)
         assert tracker._running
         ended(job)
-        assert until(lambda: not tracker._running, 5)
-        assert until(lambda: not {"psij-like tracker"} & {one.name for one in {*threading.enumerate()} - others}, 5)
+        assert until(lambda: not tracker._running, 20)
+        assert until(lambda: not {"psij-like tracker"} & {one.name for one in {*threading.enumerate()} - others}, 20)
 
 
 def test_defect_03_an_outage_changes_nothing_and_is_asked_about_ever_less(
@@ -429,7 +429,7 @@ def test_reports_that_come_before_the_job_are_kept(house: House) -> None:
     tracker.report([report("1", JobState.FAILED, reason=Reason.TIMEOUT), report("2", JobState.ACTIVE)])
     assert until(lambda: "1" in tracker._early)
     tracker.add(job)
-    assert ended(job, 2).reason is Reason.TIMEOUT
+    assert ended(job).reason is Reason.TIMEOUT
 
 
 def test_early_reports_do_not_pile_up(house: House) -> None:
@@ -487,7 +487,7 @@ def test_a_bug_in_a_later_look_does_not_end_the_thread(
     bad.look_due = None
     tracker._post(lambda: tracker._look_later(bad))
     monkeypatch.setattr(JobFiles, "record", record)
-    assert until(lambda: "a bug" in caplog.text, 3)
+    assert until(lambda: "a bug" in caplog.text, 20)
     finish(good)
     ring(bell, job_of(good).id)
     assert ended(good, 3).state is JobState.COMPLETED
