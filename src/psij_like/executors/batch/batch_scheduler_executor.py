@@ -8,7 +8,6 @@ import os
 import pwd
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,6 +24,7 @@ from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
 from psij_like._engine.retry import persistently
 from psij_like._engine.store import Remembered, submitted
+from psij_like._engine.threads import in_background, in_parallel
 from psij_like._engine.throttle import Throttle
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
@@ -197,19 +197,11 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
         parts = list(batches)
-        if not self._throttle.open:
-            threading.Thread(target=self._feed, args=(parts,), name="psij-like submission", daemon=True).start()
-        elif len(parts) < 2:
-            super()._hand_over_all(parts, failures)
+        if self._throttle.open:
+            deliveries = [partial(self._hand_over_waiting, part, failures) for part in parts]
+            in_parallel(deliveries, self._settings.parallel_commands)
         else:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to import, for many jobs only
-
-            pool = ThreadPoolExecutor(self._settings.parallel_commands, "psij-like submission")
-            try:
-                for done in [pool.submit(self._hand_over_waiting, part, failures) for part in parts]:
-                    done.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            in_background(partial(self._feed, parts))
 
     def _feed(self, parts: Sequence[Batch]) -> None:
         """Submit jobs as the throttle lets them pass; nobody is there any more to hear of an exception."""
