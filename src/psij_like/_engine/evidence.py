@@ -24,7 +24,7 @@ _CLOCK_MARGIN = 2.0  # seconds; clocks of two machines, and times told in whole 
 _SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM", 24: "SIGXCPU"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a scheduler said about one job.
 
@@ -62,7 +62,7 @@ class Report:
         return self.reason is Reason.DEPENDENCY_FAILED and self.state in (JobState.QUEUED, JobState.CANCELED)
 
 
-@dataclass
+@dataclass(slots=True)
 class Evidence:
     """Everything known about one job.
 

@@ -11,7 +11,7 @@ from psij_like.job_state import JobState
 _EVENTS = frozenset(["STAGE_IN", "ACTIVE", "STAGE_OUT", "CLEANUP"])  # an end is told by the end file alone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a job wrote about its latest run.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, judge
 from psij_like._engine.follow import Followed
 from psij_like._engine.job_files import JobFiles
+from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ class Tracked:
     def wants_a_look(self) -> bool:
         """Whether its files may have news of which no doorbell tells."""
         evidence = self.evidence
-        unseen = self.files is not None and evidence.record is None  # attached elsewhere, so it rings elsewhere
+        waits = evidence.report is not None and evidence.report.state is JobState.QUEUED
+        # A job that was attached rings elsewhere, and a ring may be lost.
+        unseen = self.files is not None and evidence.record is None and not waits
         return unseen or evidence.unlisted is not None or (evidence.report is not None and evidence.report.final)
 
     def take(self, report: Report, now: float) -> None:
@@ -111,6 +114,9 @@ class Tracked:
         """Take in the answer to a query, None if it did not name the job; whether it says anything new."""
         evidence = self.evidence
         before = evidence.report
+        if report is before and report is not None and not report.final and evidence.unlisted is None and not details:
+            evidence.details_asked = False
+            return False
         if details:
             evidence.details_asked = True
             evidence.details_alive = report is not None and report.state is not None and not report.final

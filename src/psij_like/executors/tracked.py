@@ -37,6 +37,8 @@ from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
 
+_AT_ONCE = 10_000  # jobs of a bulk that are planned before they are handed over
+
 Batch = Sequence[tuple[Job, Plan]]
 """Jobs that are handed over together."""
 
@@ -51,6 +53,8 @@ class TrackedJobExecutor(JobExecutor):
         self._retention = retention.total_seconds() if retention is not None else None
         self._store = Store(self._host, self._config.work_directory / self.name, self._retention)
         self._unfinished: dict[Job, JobFiles | None] = {}
+        self._listener = lambda: self._callback
+        self._remember = self._ended  # made once, as all jobs hold it
         self._waiting: dict[Job, None] = {}  # for their turn to be submitted
 
     # ---- for subclasses
@@ -102,9 +106,16 @@ class TrackedJobExecutor(JobExecutor):
     def submit_bulk(self, jobs: Iterable[Job]) -> None:
         """See `JobExecutor.submit_bulk`."""
         failures: dict[Job, Exception] = {}
+        all_jobs = [checked_job(job) for job in jobs]
+        for start in range(0, len(all_jobs), _AT_ONCE):
+            self._submit_part(all_jobs[start : start + _AT_ONCE], failures)
+        if failures:
+            raise BulkSubmitException(failures)
+
+    def _submit_part(self, jobs: Sequence[Job], failures: dict[Job, Exception]) -> None:
         planned: list[tuple[Job, Plan]] = []
         try:
-            for job in [checked_job(job) for job in jobs]:
+            for job in jobs:
                 try:
                     job._claim(self)
                 except InvalidJobException as error:
@@ -119,8 +130,6 @@ class TrackedJobExecutor(JobExecutor):
                 if self._not_waiting(job):  # an interruption came before its turn
                     job._release()
             raise
-        if failures:
-            raise BulkSubmitException(failures)
 
     def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
         """Hand over jobs that wait, in as many parts; several at a time where that helps."""
@@ -319,7 +328,7 @@ class TrackedJobExecutor(JobExecutor):
         self._tracker().add(tracked)
 
     def _followed(self, job: Job) -> Followed:
-        return Followed(job, lambda: self._callback, self._ended)
+        return Followed(job, self._listener, self._remember)
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         """The end of a job is known: remember it, and tidy up after a job that was submitted here."""

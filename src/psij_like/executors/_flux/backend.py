@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Backend, Command, Unavailable, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
+from psij_like._engine.lines import LineReader
 from psij_like._engine.plan import Plan, script_data
 from psij_like._engine.quote import shell_word
 from psij_like._engine.render import render
@@ -54,6 +55,10 @@ class Flux(Backend):
     """The instance; that of FLUX_URI if None."""
     command = "flux"
     """The flux command, on a node."""
+
+    def __init__(self, user: User) -> None:
+        super().__init__(user)
+        self._list = LineReader(self._listed)
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`: the jobspec, an attribute a line."""
@@ -109,12 +114,13 @@ class Flux(Backend):
         """See `Backend.reports`."""
         if result.exit_code != 0:
             raise Unavailable(str(result))
-        rows = (line.split("|", len(_FIELDS) - 1) for line in result.stdout.split("\n"))
-        jobs = (_Row(*row) for row in rows if len(row) == len(_FIELDS) and re.fullmatch("[0-9]{1,20}", row[0]))
-        reports = map(self._report, jobs)
-        return {report.native_id: report for report in reports}
+        return self._list.read(result.stdout)
 
-    def _report(self, row: _Row) -> Report:
+    def _listed(self, line: str) -> Report | None:
+        fields = line.split("|", len(_FIELDS) - 1)
+        if len(fields) != len(_FIELDS) or not re.fullmatch("[0-9]{1,20}", fields[0]):
+            return None
+        row = _Row(*fields)
         native_id = ids.form(int(row.number))
         if row.state in _WAITING:
             return waits(native_id, 0 if row.urgency == "0" else None, row.state)

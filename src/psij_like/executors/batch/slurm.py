@@ -15,11 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from sys import intern
 from typing import ClassVar
 
-from psij_like._engine.backend import Arrays, Backend, Command, Unavailable
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
+from psij_like._engine.lines import LineReader
 from psij_like._engine.options import clock, mebibytes, merged
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import directive_value
@@ -50,6 +52,7 @@ _FINAL: dict[str, tuple[JobState, Reason | None]] = {
 }
 _HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
 _SIGNAL = re.compile(r"RaisedSignal:([0-9]{1,3})(?![0-9])")
+_ID = re.compile(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?")
 _EPOCH = (("SLURM_TIME_FORMAT", "%s"),)
 
 
@@ -80,6 +83,10 @@ class Slurm(Backend):
     release = ("scontrol", "release")
     trusted = True
     detail_sources = 2
+
+    def __init__(self, user: User) -> None:
+        super().__init__(user)
+        self._list = LineReader(self._listed)
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""
@@ -120,10 +127,14 @@ class Slurm(Backend):
         """See `Backend.reports`."""
         if result.exit_code != 0:
             raise Unavailable(str(result))
-        reports = (self._report(*fields) for fields in _rows(result.stdout, 5))
-        return {report.native_id: report for report in reports}
+        return self._list.read(result.stdout)
 
-    def _report(self, native_id: str, native_state: str, start: str, end: str, reason: str) -> Report:
+    def _listed(self, line: str) -> Report | None:
+        fields = _row(line, 5)
+        if fields is None:
+            return None
+        native_id, native_state, start, end, reason = fields
+        native_state, reason = intern(native_state), intern(reason)  # of a hundred thousand jobs most are alike
         state, cause = _FINAL.get(native_state) or (_LIVE.get(native_state), None)
         final = state is not None and state.final
         signal = _SIGNAL.search(reason)
@@ -158,8 +169,8 @@ class Slurm(Backend):
         """See `Backend.detail_reports`."""
         if result.exit_code != 0 and "Invalid job id specified" not in result.stderr:
             raise Unavailable(str(result), for_good="accounting storage is disabled" in result.stderr)
-        rows = _rows(result.stdout, 5 if number == 0 else 6)
-        reports = (self._detail(*fields[:5]) for fields in rows)
+        rows = (_row(line, 5 if number == 0 else 6) for line in result.stdout.split("\n"))
+        reports = (self._detail(*fields[:5]) for fields in rows if fields is not None)
         return {report.native_id: report for report in reports}
 
     def _detail(self, native_id: str, state_text: str, code_text: str, end: str, uid: str) -> Report:
@@ -186,10 +197,10 @@ def _time(text: str) -> float | None:
     return float(text) if re.fullmatch("[0-9]{1,12}", text) else None
 
 
-def _rows(text: str, fields: int) -> list[list[str]]:
-    """The lines that have that many fields, the last of which may hold the separator; other lines tell of no job."""
-    rows = (line.split("|", fields - 1) for line in text.split("\n"))
-    return [row for row in rows if len(row) == fields and re.match(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?$", row[0])]
+def _row(line: str, fields: int) -> list[str] | None:
+    """The fields of a line, the last of which may hold the separator; None if it tells of no job."""
+    row = line.split("|", fields - 1)
+    return row if len(row) == fields and _ID.fullmatch(row[0]) else None
 
 
 class SlurmExecutorConfig(BatchSchedulerExecutorConfig):
