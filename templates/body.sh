@@ -58,10 +58,6 @@ if ! . "$psij_batch/body.sh"; then
   printf '%s\n' "psij: the job's own files in $psij_batch can not be read on ${HOSTNAME:-this node}" >&2
   exit 1
 fi
-if [ "$psij_token" != "$psij_valid_token" ]; then
-  printf '%s\n' "psij: the job was submitted again after this copy, which runs nothing" >&2
-  exit 1
-fi
 if ! ln -s "$psij_claimant" "$psij_claim" 2>/dev/null && [ "$(readlink "$psij_claim")" != "$psij_claimant" ]; then
   printf '%s\n' "psij: $psij_batch is claimed by $(readlink "$psij_claim"); this copy runs nothing" >&2
   exit 1

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,13 @@ import pytest
 
 from psij_like._engine.host import LocalHost
 from psij_like._engine.job_files import JobFiles, Submission
+from psij_like._engine.processes import start_time
 from psij_like._engine.store import Store
+from psij_like._engine.submitter import Submitter
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus, Reason
 
-DATA = "psij_valid_token=00ff\nx='psij_valid_token=00ff'\n"
+DATA = "x='psij_token=00ff'\n"
 
 
 @pytest.fixture
@@ -25,7 +30,12 @@ def store(tmp_path: Path) -> Store:
 
 
 def intent(*jobs: str, **facts: Any) -> dict[str, object]:
-    return {"executor": "slurm", "jobs": [{"job_id": job, "spec": {"name": job}} for job in jobs], **facts}
+    return {
+        "executor": "slurm",
+        "token": "00ff",
+        "jobs": [{"job_id": job, "spec": {"name": job}} for job in jobs],
+        **facts,
+    }
 
 
 def created(store: Store, name: str, **facts: Any) -> JobFiles:
@@ -133,24 +143,75 @@ def test_a_cancel_is_marked_where_the_job_looks(store: Store) -> None:
         assert files.mark_cancelled() is None
 
 
+def token_of(files: JobFiles) -> str:
+    return files.submission.path("submit").read_text().split("\n")[0].removeprefix("psij_token=")
+
+
 def test_renew_gives_a_new_token_once_no_earlier_copy_can_run(store: Store) -> None:
-    submission = store.create("b")
-    assert not submission.renew()  # nothing was ever written that could run
+    assert not store.create("b").renew()  # nothing was ever written that could run
     files = created(store, "a")
     submission = files.submission
-    assert submission.renew()
-    assert files.host.link_target(submission.path("claim.00ff")) == "void"
-    body, script = submission.path("body.sh").read_text(), submission.path("submit").read_text()
-    new = script.split("\n")[0].removeprefix("psij_token=")
+    submission.write("submit.out", "an orphan's")
+    with submission.path("submit.out").open("r+") as orphan:
+        assert submission.renew()
+        submission.write("submit.out", "")
+        orphan.write("17")
+    assert submission.path("submit.out").read_text() == ""
+    new = token_of(files)
     assert new != "00ff"
-    assert body.startswith(f"psij_valid_token={new}\nx='psij_valid_token=00ff'\n")
+    assert submission.path("submit").read_text() == f"psij_token={new}\necho psij_token=00ff\n"
     assert submission.intent() == intent("a")
-    assert script == f"psij_token={new}\necho psij_token=00ff\n"
     assert submission.claimant() is None
     submission.path(f"claim.{new}").symlink_to("17")
     assert submission.claimant() == "17"
     assert not submission.renew()
-    assert submission.path("submit").read_text() == script
+    assert token_of(files) == new
+
+
+def test_renew_leaves_it_to_a_process_that_is_at_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = created(store, "a")
+    sleeper = subprocess.Popen(["sleep", "60"])
+    other = Submitter(socket.gethostname(), sleeper.pid, start_time(sleeper.pid))
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("psij_like._engine.job_files.this_process", lambda: other)
+            assert files.submission.renew()
+        theirs = token_of(files)
+        assert not files.submission.renew()
+        assert token_of(files) == theirs
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert files.submission.renew()  # it died
+    assert token_of(files) != theirs
+    assert {path.name for path in files.directory.glob("claim.*")} == {"claim.00ff", f"claim.{theirs}"}
+
+
+def test_renew_waits_for_a_process_on_another_machine(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = created(store, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr("psij_like._engine.job_files.this_process", lambda: Submitter("elsewhere", 1, "x"))
+        assert files.submission.renew()
+    assert not files.submission.renew()
+    aged(files.directory, 0.01)
+    assert files.submission.renew()
+
+
+def test_of_many_that_renew_at_once_one_does(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    created(store, "a")
+    monkeypatch.setattr("psij_like._engine.job_files.this_process", lambda: Submitter("elsewhere", 1, "x"))
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda _: Submission(store.host, store.path("a")).renew(), range(8)))
+    assert sum(won) == 1
+
+
+@pytest.mark.parametrize(
+    "target", ["void:", "void:[]", "void:{}", 'void:["../x", "h", 1, "s"]', "void:[1, 2, 3, 4]", "x"]
+)
+def test_renew_of_what_makes_no_sense(store: Store, target: str) -> None:
+    files = created(store, "a")
+    files.submission.path("claim.00ff").symlink_to(target)
+    assert not files.submission.renew()
 
 
 # ---- what is remembered

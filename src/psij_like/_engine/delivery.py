@@ -7,10 +7,8 @@ taken.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +19,8 @@ from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.host import CommandError, CommandMissing, Result
 from psij_like._engine.job_files import Submission
 from psij_like._engine.plan import Inheritance, Plan, array_data, body_data, element_data
-from psij_like._engine.processes import start_time
 from psij_like._engine.retry import persistently
+from psij_like._engine.submitter import this_process
 from psij_like.exceptions import SubmissionUnknownException, SubmitException
 from psij_like.serialize import spec_to_dict
 
@@ -44,15 +42,9 @@ def intent_of(executor: str, plans: Sequence[Plan]) -> dict[str, object]:
     return {
         "executor": executor,
         "submitted": time.time(),
-        "submitter": _submitter(os.getpid()),
+        "submitter": this_process(),
         "jobs": [{"job_id": plan.job_id, "spec": spec_to_dict(plan.spec, lossy=True)} for plan in plans],
     }
-
-
-@functools.lru_cache(maxsize=1)
-def _submitter(pid: int) -> tuple[str, int, str]:
-    """Which process this is."""
-    return socket.gethostname(), pid, start_time(pid)
 
 
 class Delivery:
@@ -81,11 +73,11 @@ class Delivery:
         command = self._backend.submit_command(plan, submission.path("submit"))
         inheritance = self._inheritance(plan)
         rings = [bell.of(each.job_id) if bell is not None else None for each in plans]
-        how = {"walltime": plan.walltime, "array": plan.array is not None}
+        how = {"token": plan.token, "walltime": plan.walltime, "array": plan.array is not None}
         if plan.array is None:
             data = body_data(plan, rings[0], inheritance)
         else:
-            data = array_data(plan, inheritance)
+            data = array_data(inheritance)
             lines = (f"{element_data(each, ring)}\n" for each, ring in zip(plans, rings, strict=True))
             submission.write("elements", "".join(lines))
         for name, text in self._backend.extra_files(plan).items():

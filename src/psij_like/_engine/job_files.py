@@ -12,7 +12,8 @@ together). The client writes, before it submits:
 The job itself writes there, or, if it is one of many, into a directory below that its index names:
 
     claim.TOKEN  a symbolic link to the native id of the only copy of the submission, of those with that token, that may
-                 run; to "void" if none of them may. It is in the submission's directory, for all of its jobs
+                 run; if none of them may, to the token of the copies after them, and who submits these. It is in the
+                 submission's directory, for all of its jobs
     events.N     the states that run N of the body went through, one a line: time, state
     outcome.N    how far the launch of run N got, for the body itself (its first line)
     nodefile     the names of the nodes, a line for each process (PSIJ_NODEFILE)
@@ -34,8 +35,9 @@ from typing import Any
 
 from psij_like._engine.host import Host
 from psij_like._engine.record import Record, events_of, record_of
+from psij_like._engine.submitter import submitter, this_process
 
-_VOID = "void"
+_VOID = "void:"
 _RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 _INTENT = "#psij_intent "
@@ -87,34 +89,49 @@ class Submission:
         """The native id of the copy that has claimed the place, if one has."""
         links = (name for name in self.host.names(Path(self.directory)) if name.startswith("claim."))
         claims = [self.host.link_target(self.path(name)) for name in links]
-        return next((claim for claim in claims if claim not in (None, _VOID)), None)
-
-    def void(self, token: str) -> bool:
-        """Keep all copies with that token from running; False if one of them runs or has run."""
-        try:
-            self.host.make_link(self.path(f"claim.{token}"), _VOID)
-        except FileExistsError:
-            return self.host.link_target(self.path(f"claim.{token}")) == _VOID
-        return True
+        return next((claim for claim in claims if claim is not None and not claim.startswith(_VOID)), None)
 
     def renew(self) -> bool:
         """Make ready to submit again, though earlier copies may yet start: they run nothing from now on.
 
-        False if one of them runs, or has run.
+        Whoever submits again takes the place of the copies before, which only one can do. False if one of these runs or
+        has run, or if another process is at it.
         """
-        body, script = (self.host.read(self.path(name)) or "" for name in ("body.sh", "submit"))
-        token = re.search("^psij_valid_token=([0-9a-f]+)$", body, re.MULTILINE)
-        if token is None or not self.void(token[1]):
-            return False
-        new = secrets.token_hex(8)
-        self.host.write(self.path("body.sh"), body.replace(token[0], f"psij_valid_token={new}", 1))
-        script = re.sub("^psij_token=[0-9a-f]+$", f"psij_token={new}", script, count=1, flags=re.MULTILINE)
-        self.host.write(self.path("submit"), script, 0o700)
-        return True
+        token = _token(self.intent().get("token"))
+        while token is not None:
+            new = secrets.token_hex(8)
+            link = self.path(f"claim.{token}")
+            try:
+                self.host.make_link(link, f"{_VOID}{json.dumps([new, *this_process()])}")
+            except FileExistsError:
+                token = self._taken_by(link)
+                continue
+            self.host.remove(self.path("submit.out"))  # an orphaned command may yet write to it
+            script = self.host.read(self.path("submit")) or ""
+            script = re.sub("^psij_token=[0-9a-f]+$", f"psij_token={new}", script, count=1, flags=re.MULTILINE)
+            self.host.write(self.path("submit"), script, 0o700)
+            return True
+        return False
+
+    def _taken_by(self, link: Path) -> str | None:
+        """The token of the copies after those with that claim, if whoever submitted these has died; None if not."""
+        target = self.host.link_target(link) or ""
+        try:
+            token, *who = json.loads(target.removeprefix(_VOID)) if target.startswith(_VOID) else [None]
+        except (ValueError, TypeError):
+            return None
+        process = submitter(who)
+        if process is None or process.may_be_at_it(self.host.age(link) or 0.0):
+            return None
+        return _token(token)
 
     def remove(self) -> None:
         """Forget the directory."""
         self.host.remove(Path(self.directory))
+
+
+def _token(text: object) -> str | None:
+    return text if isinstance(text, str) and re.fullmatch("[0-9a-f]{1,64}", text) else None
 
 
 class JobFiles:

@@ -181,22 +181,21 @@ def body_data(plan: Plan, bell: Bell | None, inheritance: Inheritance | None = N
     """The text of `body.sh` for a job that is submitted alone: every value of the user's, quoted, for
     `templates/body.sh`.
     """
-    return f"{_common_data(plan, inheritance)}{element_data(plan, bell)}\n"
+    return f"{_common_data(inheritance)}{element_data(plan, bell)}\n"
 
 
-def array_data(plan: Plan, inheritance: Inheritance | None = None) -> str:
+def array_data(inheritance: Inheritance | None = None) -> str:
     """The text of `body.sh` for many jobs that are submitted together: each finds its own line in `elements`."""
     return (
-        f"{_common_data(plan, inheritance)}"
+        f"{_common_data(inheritance)}"
         'mapfile -t -s $((psij_index - 1)) -n 1 psij_element <"$psij_batch/elements" &&\n'
         '  [ -n "${psij_element-}" ] && eval "$psij_element"\n'
     )
 
 
-def _common_data(plan: Plan, inheritance: Inheritance | None) -> str:
+def _common_data(inheritance: Inheritance | None) -> str:
     """What holds for all jobs of a submission."""
     lines = [
-        f"psij_valid_token={plan.token}",
         f"psij_umask={umask()}",
         "psij_inherited() {",
         *_inherited(inheritance or Inheritance()),

@@ -94,7 +94,12 @@ class Tracked:
         waits = evidence.report is not None and evidence.report.state is JobState.QUEUED
         # A job that was attached rings elsewhere, and a ring may be lost.
         unseen = self.files is not None and evidence.record is None and not waits
-        return unseen or evidence.unlisted is not None or (evidence.report is not None and evidence.report.final)
+        return (
+            unseen
+            or evidence.hopeless
+            or evidence.unlisted is not None
+            or (evidence.report is not None and evidence.report.final)
+        )
 
     def take(self, report: Report, now: float) -> None:
         """Take in what the source says of the job."""

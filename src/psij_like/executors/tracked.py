@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
-import os
-import socket
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,8 +19,8 @@ from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.inquiry import inquire
 from psij_like._engine.job_files import JobFiles, Submission
 from psij_like._engine.plan import Dependency, Launch, Plan, make_plan
-from psij_like._engine.processes import lives
 from psij_like._engine.store import Store, submitted
+from psij_like._engine.submitter import submitter
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker, Unreachable
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
@@ -371,8 +369,8 @@ def restored(job_id: str, spec: dict[str, Any]) -> Job:
 
 def is_followed(intent: dict[str, Any]) -> bool:
     """Whether the process that submitted the job lives, and so follows it. On other machines that can not be seen."""
-    host, pid, start = (*intent.get("submitter", ()), None, None, None)[:3]
-    return host == socket.gethostname() and pid is not None and pid != os.getpid() and lives(pid, str(start))
+    process = submitter(intent.get("submitter"))
+    return process is not None and process.may_be_at_it(time.time() - submitted(intent))
 
 
 @contextlib.contextmanager
