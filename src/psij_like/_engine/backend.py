@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan, script_data
@@ -100,6 +101,10 @@ class Backend(ABC):
     as the directives ask for (None). The job's body sees to the rest."""
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {}
     """The kinds of dependencies between jobs that the scheduler has, in its own words."""
+
+    verified: ClassVar[Mapping[DependencyKind, str]] = {}
+    """The kinds at which the scheduler's word is not enough, and what it is told in place of them: the job starts, and
+    its body looks how the other one ended. So where that one's directory is known; else `dependencies` has to do."""
 
     dependency_option: ClassVar[str] = ""
     """The option that carries dependencies; as a custom attribute it can not go together with them."""
@@ -263,8 +268,18 @@ class Backend(ABC):
             raise Refused(f"{self.name} can not {what} jobs")
         return command
 
+    def settle_command(self, native_id: str, left: Sequence[Awaited], over: Sequence[Awaited]) -> Command:
+        """The command by which a job that `Report.waits_for` others waits for those that are left alone.
+
+        Args:
+            native_id: the job.
+            left: those that have not ended.
+            over: those that have, so that the dependency is met.
+        """
+        raise Refused(f"{self.name} can not have job {native_id} wait for others")
+
     def check_hold(self, result: Result) -> None:
-        """Read the answer of a command that holds or releases.
+        """Read the answer of a command that holds or releases, or changes dependencies.
 
         Raises:
             Refused: the request was not taken.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.job_files import Record
 from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
@@ -39,6 +40,7 @@ class Report:
         signal: the signal that it saw.
         time: since when, seconds since the epoch, by the scheduler's clock.
         message: a sentence for the user.
+        waits_for: the jobs that it still waits for, where the scheduler may do so for ever though they have ended.
     """
 
     native_id: str
@@ -50,6 +52,7 @@ class Report:
     signal: int | None = None
     time: float | None = None
     message: str | None = None
+    waits_for: tuple[Awaited, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -70,7 +73,7 @@ class Evidence:
         report: the scheduler's last word, if it ever said one.
         record: the job's own record of its latest run, if it started one.
         own: whether the job runs our body and so will write a record.
-        stages_in: whether that body has files to bring before the job is active.
+        prepares: whether that body has something to do before the job is active: files to bring, other jobs to look at.
         walltime: the time limit, seconds; None if it is not known here.
         cancel_asked: whether a cancel was asked for.
         cancel_open: whether the request is under way, so that the job may be ended by it before anybody knows.
@@ -89,7 +92,7 @@ class Evidence:
     report: Report | None = None
     record: Record | None = None
     own: bool = True
-    stages_in: bool = False
+    prepares: bool = False
     walltime: float | None = None
     cancel_asked: bool = False
     cancel_open: bool = False
@@ -181,7 +184,7 @@ def _alive(evidence: Evidence) -> JobStatus | None:
         # A scheduler's "running" is said of the body, which may still be bringing files.
         if said is None or state.is_greater_than(said) or (said is JobState.ACTIVE and state is JobState.STAGE_IN):
             return JobStatus(state, time)
-    elif evidence.stages_in and said is JobState.ACTIVE:
+    elif evidence.prepares and said is JobState.ACTIVE:
         return None
     if report is None or said is None:
         return None
@@ -286,7 +289,7 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     code = record.exit_code
     facts = _native(evidence.report if evidence.report is not None and evidence.report.final else None)
     if record.failure is not None:
-        facts[REASON] = str(Reason.LAUNCH_FAILED if record.phase == "launch" else Reason.STAGING_FAILED)
+        facts[REASON] = str(_FAILURES.get(record.phase or "", Reason.STAGING_FAILED))
         return JobStatus(JobState.FAILED, record.ended, record.failure, code, facts)
     if record.received is not None and evidence.cancel_delivered:
         facts[REASON] = str(Reason.CANCELLED)
@@ -351,6 +354,7 @@ def _status(
     return JobStatus(state, time, message, exit_code, facts)
 
 
+_FAILURES = {"launch": Reason.LAUNCH_FAILED, "dependency": Reason.DEPENDENCY_FAILED}  # by the phase of the body
 _SENTENCES = {
     Reason.TIMEOUT: "the job reached its time limit",
     Reason.OUT_OF_MEMORY: "the job used more memory than it may",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.processes import umask
 from psij_like._engine.quote import shell_array, shell_assignment, shell_word
 from psij_like.dependencies import DependencyKind
@@ -86,7 +87,7 @@ class Plan:
         resources: what it asks for.
         launch: the command that starts its processes.
         walltime: its time limit, whole seconds, rounded up.
-        dependencies: the jobs it waits for: kind and native id.
+        dependencies: the jobs it waits for.
         token: tells the copies of the job that several attempts to submit it may have left apart.
     """
 
@@ -97,7 +98,7 @@ class Plan:
     resources: Resources
     launch: Launch
     walltime: int
-    dependencies: tuple[tuple[DependencyKind, str], ...]
+    dependencies: tuple[Awaited, ...]
     token: str
 
     @property
@@ -129,7 +130,7 @@ def make_plan(
     spec: JobSpec,
     launch: Launch,
     job_directory: Path,
-    dependencies: Iterable[tuple[DependencyKind, str]] = (),
+    dependencies: Iterable[Awaited] = (),
 ) -> Plan:
     """Resolve everything that a specification leaves open.
 
@@ -167,10 +168,16 @@ def _here() -> str:
         ) from error
 
 
-def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheritance | None = None) -> str:
+def body_data(
+    plan: Plan,
+    bell: tuple[str, int, str] | None,
+    inheritance: Inheritance | None = None,
+    verified: Container[DependencyKind] = (),
+) -> str:
     """The text of `body.sh`: every value of the user's, quoted, for `templates/body.mustache`.
 
-    `bell` is the address, port and text with which the job may ring.
+    `bell` is the address, port and text with which the job may ring; `verified` the kinds of dependencies at which the
+    body is to look itself.
     """
     spec = plan.spec
     here = Path(_here())
@@ -204,9 +211,16 @@ def body_data(plan: Plan, bell: tuple[str, int, str] | None, inheritance: Inheri
         for stage in sorted(spec.stage_out or (), key=lambda stage: str(stage.source))
         for word in (_flags(stage.flags), stage.mode.name, str(stage.source), _path(stage.target))
     ]
+    awaited = [
+        word
+        for kind, native_id, directory in plan.dependencies
+        if kind in verified and directory is not None
+        for word in (str(kind), native_id, str(directory))
+    ]
     lines = [f"{name}={shell_word(word)}" for name, word in words.items()]
     lines += [
         f"psij_argv={shell_array(plan.launch.argv)}",
+        f"psij_awaited={shell_array(awaited)}",
         f"psij_stage_in={shell_array(stage_in)}",
         f"psij_stage_out={shell_array(stage_out)}",
         f"psij_cleanup={shell_array(sorted(map(_plain, spec.cleanup or ())))}",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, judge
 from psij_like._engine.follow import Followed
 from psij_like._engine.job_files import JobFiles
+from psij_like.job import Job
 from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class Tracked:
         self.native_id = native_id
         self.files = files
         spec = followed.job.spec
-        stages_in = files is not None and spec is not None and bool(spec.stage_in)
-        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime, explained=explained)
+        prepares = files is not None and spec is not None and bool(spec.stage_in or spec.attributes.dependencies)
+        self.evidence = Evidence(own=files is not None, prepares=prepares, walltime=walltime, explained=explained)
         self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
         self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
         self._unlisted_at: float | None = None
@@ -125,6 +126,13 @@ class Tracked:
             if not report.final:
                 evidence.details_asked = False
         return before != evidence.report or (evidence.unlisted is not None and not evidence.details_asked)
+
+    def knows_end_of(self, native_id: str) -> bool:
+        """Whether the end of one of the jobs that this one depends on is known here."""
+        spec = self.followed.job.spec
+        groups = (spec.attributes.dependencies or {}).values() if spec is not None else ()
+        others = (other for group in groups for other in group if isinstance(other, Job))
+        return any(other.native_id == native_id and other.status.final for other in others)
 
     def nobody_answered(self) -> None:
         """The source could not be asked: such time does not count as time in which it did not list the job."""

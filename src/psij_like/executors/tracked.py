@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from psij_like._engine.dependencies import NeverMet, open_dependencies
+from psij_like._engine.dependencies import Known, NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
-from psij_like._engine.job_files import JobFiles, Store
+from psij_like._engine.job_files import JobFiles, Store, submitted
 from psij_like._engine.plan import Launch, Plan, make_plan
 from psij_like._engine.processes import lives, start_time
 from psij_like._engine.tracked import Tracked
@@ -193,10 +193,25 @@ class TrackedJobExecutor(JobExecutor):
         validate_spec(spec)
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
-        dependencies = open_dependencies(spec, self.name)
+        dependencies = open_dependencies(spec, self.name, self._known)
         plan = make_plan(job, spec, launch, self._store.of(job.id).directory, dependencies)
         self._check(plan)
         return plan
+
+    def _known(self, job: Job | str) -> Known:
+        """What is known of a job that another one is to wait for."""
+        if isinstance(job, Job):
+            if job.status.final:
+                return Known(job.status)
+            store = job.executor._store if isinstance(job.executor, TrackedJobExecutor) else self._store
+            own = store.of(job.id)
+            if not own.gone():
+                return Known(directory=own.directory)
+        native_id = str(job.native_id if isinstance(job, Job) else job)
+        files, end = self._store.find(native_id), self._store.find_end(native_id)
+        # A directory may have been kept after the end; and the id may be that of a later job.
+        later = files is not None and (end is None or (end.time or 0) < submitted(files.intent()))
+        return Known(None if later else end, files.directory if files is not None else None)
 
     def _intent(self, job: Job) -> dict[str, object]:
         """What is remembered of a job before it is handed over."""
@@ -245,7 +260,8 @@ class TrackedJobExecutor(JobExecutor):
         tracked.files = self._store.find(tracked.native_id)
         if tracked.files is not None:
             spec = tracked.files.intent().get("spec")
-            tracked.evidence.stages_in = isinstance(spec, dict) and bool(spec.get("stage_in"))
+            told = spec if isinstance(spec, dict) else {}
+            tracked.evidence.prepares = bool(told.get("stage_in") or (told.get("attributes") or {}).get("dependencies"))
         return self._store.find_end(tracked.native_id) if tracked.files is None else None
 
 

@@ -60,6 +60,11 @@ class Rules:
     kill_at_limit: tuple[tuple[int, bool], ...] = ()
 
 
+def counts_never_run(kind: str, _: Job) -> bool | None:
+    """What a job that ended before it ran is to one that waits for it: all it takes, or (None) its end."""
+    return None if kind == "afterok" else True
+
+
 # Jobs that a pass of the scheduler tries in vain before it gives up; keeps a submission's cost flat.
 _DEPTH = 100
 
@@ -74,6 +79,7 @@ class Model:
         self.listed: dict[str, Job] = {}  # those that lists still show
         self.arrays: dict[str, Array] = {}
         self.ended: Callable[[Job], None] | None = None  # hears of every end
+        self.never_ran: Callable[[str, Job], bool | None] = counts_never_run
         self._machine = machine
         self._number = 0
         self._free = sum(node.slots for node in self.nodes.values())
@@ -218,9 +224,11 @@ class Model:
 
     def _one_met(self, dependency: Dependency) -> bool | None:
         targets = self.find(dependency.native_id)
-        if dependency.kind == "after":
-            started = [job.start is not None or job.state is State.ENDED for job in targets]
-            return all(started)
+        for job in targets:
+            if job.state is State.ENDED and not job.runs and job.script is not None:
+                return self.never_ran(dependency.kind, job)
+        if dependency.kind in ("after", "started"):
+            return all(job.start is not None for job in targets)
         if not all(job.state is State.ENDED for job in targets):
             return False
         if dependency.kind == "afterany" or not targets:
@@ -409,6 +417,22 @@ class Model:
         job.held = None
         self._consider(job)
         return True
+
+    def depend(self, job: Job, dependencies: Iterable[Dependency]) -> None:
+        """Change what a pending job waits for. What has ended is judged now; on what nobody knows it waits in vain."""
+        left = []
+        for dependency in dependencies:
+            targets = self.find(dependency.native_id)
+            good = all(one.succeeded or not one.runs for one in targets)
+            if targets and not all(one.state is State.ENDED for one in targets):
+                left.append(dependency)
+            elif not targets or good is {"afterok": False, "afternotok": True}.get(dependency.kind):
+                self._finish(job, Cause.DEPENDENCY)
+                return
+        job.dependencies = tuple(left)
+        for dependency in left:
+            self._dependents.setdefault(dependency.native_id, []).append(job)
+        self._consider(job)
 
     def begin_at(self, job: Job, moment: float) -> None:
         """Change the time before which a pending job doesn't start."""

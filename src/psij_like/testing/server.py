@@ -53,6 +53,7 @@ class Server:
         self.model = Model(self, nodes, rules)
         self.personality = kind(self.model, settings, directory)
         self.model.ended = self.personality.ended
+        self.model.never_ran = self.personality.never_ran
         (directory / "spool").mkdir()
         self.runner = Runner(directory / "spool", self.model.exited)
         self.faults = Faults(settings.seed)

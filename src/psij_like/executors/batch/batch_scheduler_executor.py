@@ -170,7 +170,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         return re.fullmatch(self._backend.native_ids, native_id) is not None
 
     def _check(self, plan: Plan) -> None:
-        for kind, native_id in plan.dependencies:
+        for kind, native_id, _ in plan.dependencies:
             if not self._backend.may_be_named(native_id):
                 raise InvalidJobException(
                     f"JobAttributes.dependencies: {native_id!r} is not the id of a job; {self.name} has no such ids"
@@ -219,7 +219,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         doorbell = self._tracker().doorbell
         script = files.path("submit")
         bell = doorbell.of(job.id) if doorbell else None
-        files.host.write(files.path("body.sh"), body_data(plan, bell, self._inheritance(plan)))
+        files.host.write(files.path("body.sh"), body_data(plan, bell, self._inheritance(plan), self._backend.verified))
         files.host.write(script, self._backend.script(plan), 0o700)
         for name, text in self._backend.extra_files(plan).items():
             files.host.write(files.path(name), text)

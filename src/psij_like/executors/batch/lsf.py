@@ -63,10 +63,10 @@ class Lsf(Backend):
     own_options = frozenset(["I", "K", "Ip", "Is", "IS", "ISp", "ISs", "IX", "h", "V", "pack", "json", "yaml", "jsdl"])
     passes_environment = True
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {
-        DependencyKind.AFTER: "started",
-        DependencyKind.AFTEROK: "done",
-        DependencyKind.AFTERNOTOK: "exit",
-        DependencyKind.AFTERANY: "ended",
+        DependencyKind.AFTER: "(started({0}) || ended({0}))",
+        DependencyKind.AFTEROK: "done({0})",
+        DependencyKind.AFTERNOTOK: "exit({0})",
+        DependencyKind.AFTERANY: "ended({0})",
     }
     dependency_option = "w"
     own_variables = ("LSB_", "LS_")
@@ -103,7 +103,7 @@ class Lsf(Backend):
         if attributes.reservation_id and not self._units:
             raise InvalidJobException("JobAttributes.reservation_id: volclava has no reservations; leave it out")
         memory = need.memory_per_node
-        wait_for = (f"{self.dependencies[kind]}({native_id})" for kind, native_id in plan.dependencies)
+        wait_for = (self.dependencies[job.kind].format(job.native_id) for job in plan.dependencies)
         options = {
             "J": plain_name(plan.spec.name or "job", "A-Za-z0-9_.+-", 200),
             "o": "/dev/null",
