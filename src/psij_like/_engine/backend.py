@@ -141,6 +141,8 @@ class Backend(ABC):
     """Whether only the detail commands know that a job waits for what can not happen any more."""
     limit_signals: ClassVar[frozenset[int]] = frozenset()
     """The signals that end a job at its time limit, where the scheduler itself does not tell that cause."""
+    reserved: ClassVar[frozenset[int]] = frozenset()
+    """The exit codes that the scheduler gives a meaning of its own, and so gets as 1."""
     log: ClassVar[str | None] = None
     """The name of the file in the job's own directory where the scheduler itself writes what happens to the job."""
 
@@ -163,7 +165,9 @@ class Backend(ABC):
 
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
-        return render(self.template or self.name, {**script_data(plan), "directives": self.directives(plan)})
+        reserved = " ".join(map(str, sorted(self.reserved)))
+        facts = {**script_data(plan), "directives": self.directives(plan), "reserved": reserved}
+        return render(self.template or self.name, facts)
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """Further files for the job's directory, name to text."""

@@ -47,6 +47,11 @@ class BatchSource:
         """The signals that end jobs at their time limit, of which the scheduler says no more."""
         return self.backend.limit_signals
 
+    @property
+    def reserved(self) -> frozenset[int]:
+        """See `Source.reserved`."""
+        return self.backend.reserved
+
     def probe(self) -> bool:
         """Have the backend learn which kind of its scheduler this is; whether it did. CommandError if it can not."""
         command = None if self._probed else self.backend.probe_command()

@@ -84,6 +84,7 @@ class Evidence:
         details_alive: whether they said that the job is alive.
         trusted: whether the scheduler's exit codes are those of the job.
         limit_signals: the signals that end a job at its time limit, where the scheduler does not tell that cause.
+        reserved: the exit codes that the scheduler gets as 1.
         silence: the sentence for a job that its source does not know any more.
         explained: whether only the costly sources know that a waiting job waits in vain, and this one may.
         hopeless: whether the job waited in vain, so that it is withdrawn from the scheduler.
@@ -103,6 +104,7 @@ class Evidence:
     details_alive: bool = False
     trusted: bool = False
     limit_signals: frozenset[int] = frozenset()
+    reserved: frozenset[int] = frozenset()
     silence: str = "the scheduler does not list the job, and no record says how it ended"
     explained: bool = False
     hopeless: bool = False
@@ -232,7 +234,7 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:
         return Verdict(_status(evidence, JobState.CANCELED, Reason.CANCELLED, report.message))
-    if record is not None and _agree(record, report, evidence.trusted):
+    if record is not None and _agree(record, report, evidence):
         return Verdict(_by_record(evidence, record))
     return _ended_without_record(evidence, report, patience)
 
@@ -252,12 +254,19 @@ def _overran(evidence: Evidence, report: Report) -> bool:
     return end is not None and end - record.events[0][1] >= evidence.walltime - _CLOCK_MARGIN
 
 
-def _agree(record: Record, report: Report, trusted: bool) -> bool:
+def _agree(record: Record, report: Report, evidence: Evidence) -> bool:
     """Whether a record can be that of the run which the scheduler says is over."""
-    if report.state is JobState.COMPLETED and not trusted:
+    if report.state is JobState.COMPLETED and not evidence.trusted:
         return True
     succeeded = record.exit_code == 0 and record.failure is None
-    return succeeded == (report.state is JobState.COMPLETED)
+    if succeeded != (report.state is JobState.COMPLETED):
+        return False
+    if succeeded or not evidence.trusted:
+        return True
+    code = record.exit_code or 1  # what the body gives to the scheduler: never 0 for a failure
+    if report.signal is not None:
+        return report.signal in (record.received, code - 128)
+    return not report.exit_code or report.exit_code == (1 if code in evidence.reserved else code)
 
 
 def _ended_without_record(evidence: Evidence, report: Report, patience: Patience) -> Verdict:

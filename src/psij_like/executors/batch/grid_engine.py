@@ -76,6 +76,7 @@ class GridEngine(Backend):
     trusted = True
     detail_sources = 1
     limit_signals = frozenset([9])
+    reserved = frozenset([99, 100])  # run the job again; the job is in error
 
     parallel_environment: str | None = None
 
