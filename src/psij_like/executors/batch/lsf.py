@@ -3,9 +3,9 @@
 `account` is the LSF project. Cores are slots: a job asks for `processes * cores_per_process` of them. Custom attributes
 `lsf.X` become `#BSUB -X VALUE`; one that names a generated option takes its place, a list gives it several times. Only
 `lsf.R` is added to: the generated sections `span` and `rusage` go with those of the user's own requirement. Its `span`,
-and `mem` in its `rusage`, take the place of the generated ones; alternatives in braces stay as they are, None leaves all
-of it out. GPUs (`-gpu`) and memory limits with a unit exist on IBM's LSF only: elsewhere the former are refused, and the
-limit is a number of MB. LSF counts the walltime in whole minutes.
+and `mem` in its `rusage`, take the place of the generated ones; alternatives in braces stay as they are, None leaves
+all of it out. GPUs (`-gpu`) and memory limits with a unit exist on IBM's LSF only: elsewhere the former are refused,
+and the limit is a number of MB. LSF counts the walltime in whole minutes.
 
 States come from one bjobs for all jobs, with exit codes and causes where it is IBM's, else those come from
 `bjobs -UF`. LSF counts a script that a signal ended as done at times, so its word alone makes no job COMPLETED.
