@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from psij_like import (
     Job,
     JobAttributes,
     JobExecutor,
+    JobExecutorConfig,
     JobSpec,
     JobState,
     Reason,
@@ -154,8 +155,12 @@ def test_dependencies_on_a_job_that_waited_in_vain(site: Site, executor: JobExec
 
 
 @sites(having="dependencies")
-def test_dependencies_on_forgotten_ids_are_decided_at_once(site: Site, executor: JobExecutor) -> None:
+@pytest.mark.parametrize("keep", [False, True], ids=["", "kept"])
+def test_dependencies_on_forgotten_ids_are_decided_at_once(
+    site: Site, make_config: Callable[..., JobExecutorConfig], keep: bool
+) -> None:
     """By what is remembered here of the jobs of those ids."""
+    executor = JobExecutor.get_instance(site.executor, config=make_config(keep_files=keep))
     bad = submit(executor, JobSpec("/bin/false"))
     ended(bad)
     until(lambda: not executor.list(), 30, "remembered")

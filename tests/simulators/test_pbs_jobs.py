@@ -240,6 +240,20 @@ def test_without_history_the_own_record_counts(kind: str, tmp_path: Path) -> Non
         assert end(jobs[2])[::2] == ("CANCELED", "cancelled")
 
 
+def test_without_history_a_job_does_not_wait_for_ever_for_one_that_never_ran(tmp_path: Path) -> None:
+    with SimulatedCluster("pbs", history=0) as cluster:
+        executor = executor_of("pbs", tmp_path)
+        first = Job(JobSpec("/bin/true", attributes=JobAttributes(custom_attributes={"pbs.h": True})))
+        executor.submit(first)
+        after = JobAttributes(dependencies={"afterany": first})
+        waits = Job(JobSpec("/bin/true", attributes=after))
+        executor.submit(waits)
+        first.cancel()
+        assert end(first)[::2] == ("CANCELED", "cancelled")
+        assert end(waits) == ("FAILED", None, "dependency_failed")
+        assert ["qalter"] not in [words[:1] for _, words in cluster.calls]  # which would end the job
+
+
 def test_output_is_delivered_at_the_end(cluster: SimulatedCluster, tmp_path: Path) -> None:
     script = f"echo out; echo err >&2; {released(tmp_path / 'go')}"
     job = cluster.run("qsub", "-N", "told", input=script, cwd=tmp_path).stdout.strip()
