@@ -186,6 +186,7 @@ class TrackedJobExecutor(JobExecutor):
 
         Raises:
             InvalidJobException: the job can not be run as it is.
+            SubmitException: what is remembered of the jobs that it waits for can not be read.
         """
         spec = job.spec
         if spec is None:
@@ -205,12 +206,14 @@ class TrackedJobExecutor(JobExecutor):
                 return Known(job.status)
             store = job.executor._store if isinstance(job.executor, TrackedJobExecutor) else self._store
             own = store.of(job.id)
-            if not own.gone():
-                return Known(directory=own.directory)
+            with file_trouble(store.directory):
+                if not own.gone():
+                    return Known(directory=own.directory)
         native_id = str(job.native_id if isinstance(job, Job) else job)
-        files, end = self._store.find(native_id), self._store.find_end(native_id)
-        # A directory may have been kept after the end; and the id may be that of a later job.
-        later = files is not None and (end is None or (end.time or 0) < submitted(files.intent()))
+        with file_trouble(self._store.directory):
+            files, end = self._store.find(native_id), self._store.find_end(native_id)
+            # A directory may have been kept after the end; and the id may be that of a later job.
+            later = files is not None and (end is None or (end.time or 0) < submitted(files.intent()))
         return Known(None if later else end, files.directory if files is not None else None)
 
     def _intent(self, job: Job) -> dict[str, object]:
