@@ -87,7 +87,7 @@ class Evidence:
         reserved: the exit codes that the scheduler gets as 1.
         silence: the sentence for a job that its source does not know any more.
         explained: whether only the costly sources know that a waiting job waits in vain, and this one may.
-        hopeless: whether the job waited in vain, so that it is withdrawn from the scheduler.
+        hopeless: whether the job waited in vain: where the scheduler still has it, it is withdrawn.
     """
 
     report: Report | None = None
@@ -297,12 +297,12 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     """The status that the job's own record tells."""
     code = record.exit_code
     facts = _native(evidence.report if evidence.report is not None and evidence.report.final else None)
+    if evidence.cancel_delivered and not record.clean:
+        facts[REASON] = str(Reason.CANCELLED)
+        return JobStatus(JobState.CANCELED, record.ended, None, code, facts)
     if record.failure is not None:
         facts[REASON] = str(_FAILURES.get(record.phase or "", Reason.STAGING_FAILED))
         return JobStatus(JobState.FAILED, record.ended, record.failure, code, facts)
-    if record.received is not None and evidence.cancel_delivered:
-        facts[REASON] = str(Reason.CANCELLED)
-        return JobStatus(JobState.CANCELED, record.ended, None, code, facts)
     if code is None:
         facts[REASON] = str(Reason.LOST)
         return JobStatus(JobState.FAILED, record.ended, "the job's record names no exit code", None, facts)

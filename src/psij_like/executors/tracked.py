@@ -32,6 +32,7 @@ from psij_like.serialize import spec_from_dict, spec_to_dict
 from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
+_SOON = 60.0  # seconds; clocks differ by less, and no id is used again so soon
 
 
 @dataclass
@@ -213,7 +214,7 @@ class TrackedJobExecutor(JobExecutor):
         with file_trouble(self._store.directory):
             files, end = self._store.find(native_id), self._store.find_end(native_id)
             # A directory may have been kept after the end; and the id may be that of a later job.
-            later = files is not None and (end is None or (end.time or 0) < submitted(files.intent()))
+            later = files is not None and (end is None or (end.time or 0) + _SOON < submitted(files.intent()))
         return Known(None if later else end, files.directory if files is not None else None)
 
     def _intent(self, job: Job) -> dict[str, object]:
@@ -241,6 +242,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def _follow(self, job: Job, tracked: Tracked) -> None:
         self._unfinished[job] = None
+        tracked.end_of = lambda native_id: self._known(native_id).end
         self._tracker().add(tracked)
 
     def _followed(self, job: Job) -> Followed:
