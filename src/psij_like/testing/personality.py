@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from psij_like.testing.jobs import Job, Request, State, Wait
-from psij_like.testing.model import Model, Rules, counts_never_run
+from psij_like.testing.model import Model
+from psij_like.testing.queue import counts_never_run
+from psij_like.testing.rules import Rules
 from psij_like.testing.settings import Settings
 
 
