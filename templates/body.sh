@@ -75,6 +75,31 @@ set +o noclobber
 printf '%600s\n' '' >"$psij_dir/end.$psij_run.new"
 printf '%600s\n' '' >"$psij_dir/outcome.$psij_run"
 
+# ---- The jobs it waited for at which the scheduler's word is not enough: kind, native id, id, the directory that it was
+# submitted from, and its own.
+psij_ended_well() { # $1: id, $2 and $3: directories of an ended job: whether it is COMPLETED; 2 if nothing is known
+  local runs end
+  runs=("$3"/events.*) # a list, as network file systems remember that a name was missing
+  if { IFS= read -r -d '' end; [ -n "$end" ]; } <"$3/end.${#runs[@]}"; then
+    case $end in exit_code=0$'\n'*$'\n'failure=$'\n'*) return 0 ;; *) return 1 ;; esac
+  fi 2>/dev/null
+  end=$(grep -hsF "\"job_id\": \"$1\"" "${2%/jobs/*}"/ledger/*.jsonl | grep -F '"state": ')
+  case $end in *'"state": "COMPLETED"'*) return 0 ;; ?*) return 1 ;; esac
+  [ -d "$2" ] || return 2
+  return 1 # it never ran, or was cut off
+}
+
+for ((psij_i = 0; psij_i < ${#psij_awaited[@]}; psij_i += 5)); do
+  psij_ended_well "${psij_awaited[@]:psij_i+2:3}"
+  case ${psij_awaited[psij_i]}$? in
+    afterok[02] | afternotok1) ;;
+    *)
+      psij_end '' 1 dependency \
+        "it was to start ${psij_awaited[psij_i]} job ${psij_awaited[psij_i + 1]}, whose end rules that out"
+      ;;
+  esac
+done
+
 # Signals meant for the job reach its processes too; the body stays to write down how it ended.
 for psij_signal in 1 2 3 10 12 15 24; do
   # shellcheck disable=SC2064

@@ -41,6 +41,8 @@ class Site:
         own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
         knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
         dependencies: the kinds of dependencies it has.
+        after_wants_a_start: whether `after` is never met by a job that ends without a start.
+        drops_chains: whether a job that waited for another in vain takes with it all that wait for it.
         signals: those that end a process of its jobs.
         cancel_seconds: how long six cancels may take.
         submit: the command that submits.
@@ -71,6 +73,8 @@ class Site:
     own_variables: tuple[str, ...] = ()
     knows_foreign_ends: bool = False
     dependencies: tuple[str, ...] = ()
+    after_wants_a_start: bool = False
+    drops_chains: bool = False
     signals: tuple[int, ...] = (1, 2, 6, 9, 11, 15)
     cancel_seconds: float = 5
     submit: str = "qsub"
@@ -162,6 +166,7 @@ PBS = replace(
     own_variables=(*_USUAL, "PBS_", "NCPUS", "OMP_NUM_THREADS"),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    drops_chains=True,
     cancel="qdel",
     cancels_many=False,
     queries=("qstat",),
@@ -238,6 +243,7 @@ FLUX = replace(
     refuses=("memory",),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
+    after_wants_a_start=True,
     submit="" if _BY_BINDINGS else "flux",
     submits="flux job submit",
     busy="" if _BY_BINDINGS else "Unable to connect to Flux",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from psij_like import (
     Job,
     JobAttributes,
     JobExecutor,
+    JobExecutorConfig,
     JobSpec,
     JobState,
     Reason,
@@ -79,6 +80,97 @@ def test_dependencies_on_jobs_that_ended_are_decided_at_once(site: Site, executo
             else:
                 assert (job.status.state, job.status.reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED)
                 assert str(first.native_id) in str(job.status.message)
+
+
+@sites(having="dependencies")
+@pytest.mark.parametrize("by_id", [False, True], ids=["job", "native id"])
+def test_dependencies_on_a_job_that_is_cancelled_before_it_runs(
+    site: Site, executor: JobExecutor, work_directory: Path, by_id: bool
+) -> None:
+    held = JobAttributes(custom_attributes=dict(site.pending or {}))
+    first = submit(executor, JobSpec("/bin/true", attributes=held))
+    named = str(first.native_id) if by_id else first
+    later = {
+        kind: submit(executor, shell(f"touch '{work_directory}/{kind}'", attributes=after(kind, named)))
+        for kind in site.dependencies
+    }
+    with cancelled_afterwards(first, *later.values()):
+        until(lambda: first.status.reason == Reason.HELD, 60, "held")
+        first.cancel()
+        assert ended(first).state is JobState.CANCELED
+        for kind, job in later.items():
+            status = ended(job, 120)
+            in_vain = kind == "afterok" or (kind == "after" and site.after_wants_a_start)
+            if in_vain:
+                assert (status.state, status.reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED), (kind, status)
+            else:
+                assert (status.state, status.exit_code) == (JobState.COMPLETED, 0), (kind, status)
+            assert (work_directory / kind).exists() is not in_vain
+
+
+@sites(having="dependencies")
+def test_a_job_that_waits_for_one_that_never_starts_and_for_one_that_does(
+    site: Site, executor: JobExecutor, work_directory: Path
+) -> None:
+    go, kind = work_directory / "go", site.dependencies[-1]
+    held = JobAttributes(custom_attributes=dict(site.pending or {}))
+    first = submit(executor, JobSpec("/bin/true", attributes=held))
+    second = submit(executor, shell(until_released(go)))
+    job = submit(executor, shell(f"ls '{go}'", attributes=after(kind, first, second)))
+    with cancelled_afterwards(first, second, job):
+        active(second)
+        first.cancel()
+        ended(first)
+        if kind == "afterany":
+            completed(submit(executor, JobSpec("/bin/true")))  # the scheduler has had its chance
+            assert job.status.state is JobState.QUEUED
+        go.touch()
+        completed(second)
+        state = JobState.COMPLETED if kind == "afterany" else JobState.FAILED
+        assert ended(job, 120).state is state
+
+
+@sites(having="dependencies")
+def test_dependencies_on_a_job_that_waited_in_vain(site: Site, executor: JobExecutor, work_directory: Path) -> None:
+    if "afterok" not in site.dependencies:
+        pytest.skip("none waits in vain here")
+    go = work_directory / "go"
+    bad = submit(executor, shell(f"{until_released(go)}; exit 3"))
+    first = submit(executor, JobSpec("/bin/true", attributes=after("afterok", bad)))
+    later = {
+        kind: submit(executor, JobSpec("/bin/true", attributes=after(kind, first)))
+        for kind in site.dependencies
+        if kind != "after"
+    }
+    with cancelled_afterwards(bad, first, *later.values()):
+        active(bad)
+        go.touch()
+        assert ended(first, 120).reason == Reason.DEPENDENCY_FAILED
+        for kind, job in later.items():
+            status = ended(job, 120)
+            if kind == "afterok" or site.drops_chains:
+                assert (status.state, status.reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED), (kind, status)
+            else:
+                assert status.state is JobState.COMPLETED, (kind, status)
+
+
+@sites(having="dependencies")
+@pytest.mark.parametrize("keep", [False, True], ids=["", "kept"])
+def test_dependencies_on_forgotten_ids_are_decided_at_once(
+    site: Site, make_config: Callable[..., JobExecutorConfig], keep: bool
+) -> None:
+    """By what is remembered here of the jobs of those ids."""
+    executor = JobExecutor.get_instance(site.executor, config=make_config(keep_files=keep))
+    bad = submit(executor, JobSpec("/bin/false"))
+    ended(bad)
+    ends = (executor.config.work_directory / site.executor).glob
+    until(lambda: any(f'"{bad.native_id}"' in path.read_text() for path in ends("**/ledger/*")), 30, "remembered")
+    for kind in site.dependencies:
+        job = submit(executor, JobSpec("/bin/true", attributes=after(kind, str(bad.native_id))))
+        if kind in ENDS_BADLY:
+            completed(job)
+        else:
+            assert (job.status.state, job.status.reason) == (JobState.FAILED, Reason.DEPENDENCY_FAILED)
 
 
 @sites(having="dependencies")

@@ -75,7 +75,7 @@ def test_S2_every_state_is_told_once_and_in_order(executor: JobExecutor, ear: Ea
 
 def test_S2_a_body_that_still_brings_files_is_not_active_yet() -> None:
     """A scheduler calls it running."""
-    running = Evidence(Report("7", JobState.ACTIVE, "RUNNING"), stages_in=True)
+    running = Evidence(Report("7", JobState.ACTIVE, "RUNNING"), prepares=True)
     assert judge(running, Patience()).status is None
     for state in (JobState.STAGE_IN, JobState.ACTIVE, JobState.STAGE_OUT):
         running.record = Record(1, ((state, 1.0),))

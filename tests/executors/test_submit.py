@@ -110,8 +110,7 @@ def test_E2_a_refusal_of_the_backend_changes_nothing(site: Site, executor: JobEx
     assert job.status is before
     assert (job.native_id, job.executor, executor.list()) == (None, None, [])
     assert ear.silent
-    jobs = executor.config.work_directory / site.executor / "jobs"
-    assert not jobs.exists() or list(jobs.iterdir()) == []
+    assert list((executor.config.work_directory / site.executor).glob("**/jobs/*")) == []
     job.spec = JobSpec("/bin/true")
     executor.submit(job)
     completed(job)

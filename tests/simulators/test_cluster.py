@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from psij_like import JobExecutor
 from psij_like.testing import SimulatedCluster, SimulationError
+from psij_like.testing.kinds import KINDS, personality_class
 from simulators.conftest import ended, line, running, until, wrap
 
 LIST = ("squeue", "-h", "-r", "-t", "all", "-o", "%i|%T|%r")
@@ -48,6 +50,19 @@ def test_two_clusters_at_once() -> None:
         # The variable chooses, not the directory in which the command was found.
         mixed = {**second.environment, "SLURM_CONF": first.environment["SLURM_CONF"]}
         assert second.run("squeue", "-h", "-o", "%i", env=mixed).stdout == f"{job}\n"
+
+
+@pytest.mark.parametrize(("alias", "command"), [("pbspro", "qsub"), ("torque", "qsub")])
+def test_a_kind_by_another_name_of_its_executor(alias: str, command: str) -> None:
+    with SimulatedCluster(alias) as cluster:
+        assert cluster.run(command, input="true\n").returncode == 0
+
+
+def test_every_name_of_an_executor_has_its_simulation() -> None:
+    for name in JobExecutor.get_executor_names():
+        executor = JobExecutor.get_instance(name)
+        if executor.name in KINDS:
+            assert personality_class(name).name == executor.name
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,21 @@ def test_exit_codes_and_signals(submit: Submit) -> None:
     assert [end(job) for job in jobs] == [("COMPLETED", 0, "exit"), ("FAILED", 3, "exit"), ("FAILED", 137, "signal")]
 
 
+def test_an_id_of_another_instance_is_another_job(executor: JobExecutor, submit: Submit) -> None:
+    """Though they are remembered in one work directory."""
+    job = submit("exit 3")
+    assert end(job) == ("FAILED", 3, "exit")
+    until(lambda: not executor.list())
+    with SimulatedCluster("flux", seed=1):
+        other, again = Job(), JobExecutor.get_instance("flux", config=executor.config)
+        again.attach(other, str(job.native_id))
+        assert end(other) == ("FAILED", None, "lost")
+        assert again.recover() == []
+    same, later = Job(), JobExecutor.get_instance("flux", config=executor.config)
+    later.attach(same, str(job.native_id))
+    assert end(same) == ("FAILED", 3, "exit")
+
+
 def test_a_script_that_is_killed_with_its_record(cluster: SimulatedCluster, submit: Submit) -> None:
     job = submit("sleep 60")
     active(job)

@@ -138,7 +138,8 @@ def test_dependencies(kind: str, cluster: SimulatedCluster, submit: Submit, tmp_
     go.touch()
     assert {end(job)[0] for job in met} == {"COMPLETED"}
     assert [end(job) for job in never] == [("FAILED", None, "dependency_failed")] * 2
-    assert all(cluster.job(str(job.native_id)).cause == "DEPENDENCY" for job in never)
+    # The second one started, and looked itself.
+    assert [cluster.job(str(job.native_id)).cause for job in never] == ["DEPENDENCY", "EXITED"]
 
 
 def test_refused(submit: Submit) -> None:
@@ -233,8 +234,25 @@ def test_without_history_the_own_record_counts(kind: str, tmp_path: Path) -> Non
         assert [end(job) for job in jobs[:2]] == [("COMPLETED", 0, "exit"), ("FAILED", 3, "exit")]
         assert cluster.run("qstat", str(jobs[0].native_id)).returncode == 153
         active(jobs[2])
+        asked = len(cluster.calls)
+        until(lambda: len([words for _, words in cluster.calls[asked:] if words[0] == "qstat"]) > 3)
+        assert jobs[2].status.state is JobState.ACTIVE  # though it has not been listed with the history
         jobs[2].cancel()
         assert end(jobs[2])[::2] == ("CANCELED", "cancelled")
+
+
+def test_without_history_a_job_does_not_wait_for_ever_for_one_that_never_ran(tmp_path: Path) -> None:
+    with SimulatedCluster("pbs", history=0) as cluster:
+        executor = executor_of("pbs", tmp_path)
+        first = Job(JobSpec("/bin/true", attributes=JobAttributes(custom_attributes={"pbs.h": True})))
+        executor.submit(first)
+        after = JobAttributes(dependencies={"afterany": first})
+        waits = Job(JobSpec("/bin/true", attributes=after))
+        executor.submit(waits)
+        first.cancel()
+        assert end(first)[::2] == ("CANCELED", "cancelled")
+        assert end(waits) == ("FAILED", None, "dependency_failed")
+        assert ["qalter"] not in [words[:1] for _, words in cluster.calls]  # which would end the job
 
 
 def test_output_is_delivered_at_the_end(cluster: SimulatedCluster, tmp_path: Path) -> None:

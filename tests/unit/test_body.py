@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.host import LocalHost
-from psij_like._engine.job_files import single
+from psij_like._engine.job_files import JobFiles, single
 from psij_like._engine.plan import Launch, Plan, body_data, make_plan, script_data
 from psij_like._engine.record import Record
 from psij_like._engine.render import render
+from psij_like._engine.store import Store
+from psij_like.dependencies import DependencyKind
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
+from psij_like.job_status import JobStatus
 from psij_like.resource_spec import ResourceSpecV1
 from psij_like.staging import StageIn, StageOut, StageOutFlags, StagingMode
 
@@ -35,13 +39,16 @@ class Body:
         self.work = place / "work"
         self.work.mkdir()
         self.plan: Plan | None = None
+        self.awaited: tuple[Awaited, ...] = ()
 
     def prepare(self, executable: str, *arguments: str, argv: list[str] | None = None, **fields: Any) -> None:
         fields.setdefault("directory", self.work)
         spec = JobSpec(executable=executable, arguments=list(arguments), **fields)
         launch = Launch(tuple(argv or [executable, *arguments]), argv is None)
-        self.plan = make_plan(Job(spec), spec, launch, self.files.directory)
-        self.files.host.write(self.files.path("body.sh"), body_data(self.plan, None))
+        self.plan = make_plan(Job(spec), spec, launch, self.files.directory, self.awaited)
+        self.files.host.write(
+            self.files.path("body.sh"), body_data(self.plan, None, None, {kind for kind, _, _ in self.awaited})
+        )
         self.files.host.write(self.files.path("submit"), render("local", script_data(self.plan)))
 
     def start(self, native_id: str | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -519,3 +526,68 @@ def test_what_can_not_be_started_says_so(body: Body) -> None:
     body.prepare("./script")
     assert body.run().returncode == 126
     assert "can not be started" in str(body.record().failure)
+
+
+# ---- jobs that it waited for
+
+
+def first_job(place: Path, how: str) -> JobFiles:
+    """The files of a job that another one waited for, after an end of some kind."""
+    store = Store(LocalHost(), place)
+    files = JobFiles(store.create("first"), "first")
+    store.note_accepted([(files, "16")])
+    if how in ("good", "bad", "noted"):
+        spec = JobSpec("/bin/false" if how == "bad" else "/bin/true", directory=place)
+        plan = make_plan(Job(spec), spec, Launch((str(spec.executable),), True), files.directory)
+        files.host.write(files.path("body.sh"), body_data(plan, None))
+        files.host.write(files.path("submit"), render("local", script_data(plan)))
+        subprocess.run(["/bin/bash", "-p", str(files.path("submit"))], check=False)
+    elif how in ("cut off", "requeued and cut off"):
+        files.path("events.1").write_text("1.0 ACTIVE\n")
+        if how != "cut off":
+            files.path("end.1").write_text("exit_code=0\nreceived=\nended=2.0\nphase=\nfailure=\nwhole=1\n")
+            files.path("events.2").write_text("3.0 ACTIVE\n")
+    if how == "noted":
+        store.note_end("first", "16", JobStatus(JobState.COMPLETED, exit_code=0))
+    elif how == "noted as cancelled":
+        store.note_end("first", "16", JobStatus(JobState.CANCELED))
+    if how in ("noted", "noted as cancelled", "forgotten"):
+        files.remove()
+    return files
+
+
+@pytest.mark.parametrize(
+    ("how", "kinds"),
+    [
+        ("good", ["afterok"]),
+        ("noted", ["afterok"]),
+        ("bad", ["afternotok"]),
+        ("never ran", ["afternotok"]),
+        ("noted as cancelled", ["afternotok"]),
+        ("cut off", ["afternotok"]),
+        ("requeued and cut off", ["afternotok"]),
+        ("forgotten", ["afterok"]),  # the scheduler's word counts, and of the other kind it said nothing
+    ],
+)
+def test_it_looks_how_the_jobs_ended_that_it_waited_for(tmp_path: Path, how: str, kinds: list[str]) -> None:
+    files = first_job(tmp_path, how)
+    for kind in ("afterok", "afternotok"):
+        body = Body(tmp_path / kind)
+        body.awaited = (Awaited(DependencyKind(kind), "16", files),)
+        body.prepare("/usr/bin/touch", "ran")
+        done = body.run("17")
+        assert (body.work / "ran").exists() is (kind in kinds), kind
+        assert done.returncode == (0 if kind in kinds else 1)
+        if kind not in kinds:
+            record = body.record()
+            assert (record.exit_code, record.phase, record.events) == (None, "dependency", ())
+            assert record.failure is not None
+            assert f"{kind} job 16" in record.failure
+        assert done.stderr == ""
+
+
+def test_a_job_that_nobody_verifies_is_not_looked_at(tmp_path: Path) -> None:
+    body = Body(tmp_path)
+    body.awaited = (Awaited(DependencyKind.AFTEROK, "16"),)
+    body.prepare("/bin/true")
+    assert body.run("17").returncode == 0

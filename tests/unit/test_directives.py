@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from psij_like import InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec
+from psij_like import InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 
 
@@ -46,3 +46,37 @@ def test_a_custom_attribute_does_not_replace_dependencies_unseen(custom: str) ->
 def test_blank_values_are_refused(field: str) -> None:
     with pytest.raises(InvalidJobException, match=f"{field}.*must not be blank"):
         directives("slurm", **{field: " "})
+
+
+SPAN, MEMORY = "span[ptile=2]", "mem=1024MB"
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, []),
+        ("", [f"{SPAN} rusage[{MEMORY}]"]),
+        ("select[type==any]", [f"select[type==any] {SPAN} rusage[{MEMORY}]"]),
+        ("type==any order[ut]", [f"type==any order[ut] {SPAN} rusage[{MEMORY}]"]),
+        ("span[hosts=1]", [f"span[hosts=1] rusage[{MEMORY}]"]),
+        ("rusage[scratch=10:duration=5]", [f"rusage[{MEMORY},scratch=10:duration=5] {SPAN}"]),
+        ("rusage [mem=7]", [f"rusage [mem=7] {SPAN}"]),
+        ("rusage[memo=7]", [f"rusage[{MEMORY},memo=7] {SPAN}"]),
+        ("span[hosts=1] rusage[scratch=1, mem = 7]", ["span[hosts=1] rusage[scratch=1, mem = 7]"]),
+        (["select[a]", "rusage[scratch=10]"], ["select[a]", f"rusage[{MEMORY},scratch=10] {SPAN}"]),
+        (["span[hosts=1]", "same[model]"], ["span[hosts=1]", f"same[model] rusage[{MEMORY}]"]),
+        ("{select[a] span[hosts=1]} || {select[b]}", ["{select[a] span[hosts=1]} || {select[b]}"]),
+    ],
+)
+def test_requirements_of_the_users_own_go_with_the_generated_ones_on_lsf(own: object, expected: list[str]) -> None:
+    job = Job(
+        JobSpec(
+            "/bin/true",
+            resources=ResourceSpecV1(process_count=2, memory=2**30),
+            attributes=JobAttributes(custom_attributes={"lsf.R": own}),
+        )
+    )
+    executor = JobExecutor.get_instance("lsf")
+    assert isinstance(executor, BatchSchedulerExecutor)
+    asked = [line.removeprefix("-R ").strip('"') for line in executor.directives(job) if line.startswith("-R")]
+    assert asked == expected

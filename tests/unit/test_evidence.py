@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, exit_message, judge
 from psij_like._engine.record import Record
@@ -241,7 +243,31 @@ def test_C2_a_job_that_failed_before_the_cancel_keeps_its_end() -> None:
         (report(COMPLETED), ended(0), (COMPLETED, Reason.EXIT, 0)),
         (report(FAILED), ended(3), (FAILED, Reason.EXIT, 3)),
         (report(FAILED), ended(0, failure="x", phase="staging"), (FAILED, Reason.STAGING_FAILED, 0)),
-        (report(FAILED, reason=Reason.EXIT, exit_code=1), ended(3), (FAILED, Reason.EXIT, 3)),
+        (report(FAILED, reason=Reason.EXIT, exit_code=3), ended(3), (FAILED, Reason.EXIT, 3)),
+        (
+            report(FAILED, reason=Reason.EXIT, exit_code=1),
+            ended(None, failure="x", phase="launch"),
+            (FAILED, Reason.LAUNCH_FAILED, None),
+        ),
+        (
+            report(FAILED, reason=Reason.EXIT, exit_code=127),
+            ended(127, failure="x", phase="launch"),
+            (FAILED, Reason.LAUNCH_FAILED, 127),
+        ),
+        (
+            report(FAILED, reason=Reason.EXIT, exit_code=1),
+            ended(0, failure="x", phase="staging"),
+            (FAILED, Reason.STAGING_FAILED, 0),
+        ),
+        (
+            report(FAILED, reason=Reason.EXIT, exit_code=1),
+            ended(None, failure="x", phase="dependency"),
+            (FAILED, Reason.DEPENDENCY_FAILED, None),
+        ),
+        (report(FAILED, reason=Reason.EXIT, exit_code=143), ended(143), (FAILED, Reason.SIGNAL, 143)),
+        (report(FAILED, reason=Reason.SIGNAL, signal=15), ended(143), (FAILED, Reason.SIGNAL, 143)),
+        (report(FAILED, reason=Reason.SIGNAL, signal=15), ended(3, received=15), (FAILED, Reason.EXIT, 3)),
+        (report(FAILED, reason=Reason.SIGNAL, exit_code=137, signal=9), ended(137), (FAILED, Reason.SIGNAL, 137)),
     ],
 )
 def test_the_record_tells_how(said: Report, record: Record, expected: object, trusted: bool) -> None:
@@ -258,6 +284,56 @@ def test_a_record_of_an_earlier_run_does_not_count() -> None:
     known = {"report": report(FAILED, reason=Reason.EXIT, exit_code=4), "record": ended(0), "trusted": True}
     assert verdict(**known, ended=0.0) == Verdict(wait=10.0)
     assert outcome(verdict(**known, ended=10.0)) == (FAILED, Reason.EXIT, 4)
+
+
+@pytest.mark.parametrize(
+    ("said", "record", "expected"),
+    [
+        (report(FAILED, reason=Reason.EXIT, exit_code=1), ended(3), (FAILED, Reason.EXIT, 1)),
+        (
+            report(FAILED, reason=Reason.EXIT, exit_code=3),
+            ended(None, failure="x", phase="launch"),
+            (FAILED, Reason.EXIT, 3),
+        ),
+        (report(FAILED, reason=Reason.SIGNAL, signal=9), ended(3), (FAILED, Reason.SIGNAL, 137)),
+    ],
+)
+def test_a_record_with_another_exit_code_is_that_of_an_earlier_run(
+    said: Report, record: Record, expected: object
+) -> None:
+    assert outcome(verdict(report=said, record=record, trusted=True, ended=10.0)) == expected
+
+
+def test_an_exit_code_that_the_scheduler_gets_as_1() -> None:
+    known = {"report": report(FAILED, reason=Reason.EXIT, exit_code=1), "record": ended(99), "trusted": True}
+    assert outcome(verdict(**known, reserved=frozenset([99, 100]), ended=0.0)) == (FAILED, Reason.EXIT, 99)
+    assert verdict(**known, ended=0.0) == Verdict(wait=10.0)
+
+
+@given(
+    code=st.none() | st.sampled_from([0, 1, 2, 99, 100, 143]) | st.integers(0, 255),
+    failure=st.sampled_from([None, "x"]),
+    signalled=st.booleans(),
+    reserved=st.frozensets(st.sampled_from([2, 99, 100])),
+)
+def test_a_record_agrees_with_what_its_own_run_told_the_scheduler(
+    code: int | None, failure: str | None, signalled: bool, reserved: frozenset[int]
+) -> None:
+    """As the body's last lines tell it, and as schedulers tell of signals."""
+    failure = "x" if code is None else failure
+    told = (code or 1) if failure else code or 0
+    told = 1 if told in reserved else told
+    signal = told - 128 if signalled and 128 < told <= 128 + 64 else None
+    said = report(FAILED if told else COMPLETED, exit_code=None if signal else told, signal=signal)
+    found = verdict(
+        report=said,
+        record=ended(code, failure=failure, phase="launch" if failure else None),
+        trusted=True,
+        reserved=reserved,
+        ended=0.0,
+    )
+    assert found.status is not None
+    assert found.status.exit_code == code
 
 
 def test_a_success_without_a_record_needs_trust() -> None:

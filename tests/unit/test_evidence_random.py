@@ -49,6 +49,7 @@ class SeenFiles(LocalHost):
 
 class Source:
     limit_signals: frozenset[int] = frozenset()
+    reserved: frozenset[int] = frozenset()
 
     def __init__(self, trusted: bool) -> None:
         self.trusted = trusted

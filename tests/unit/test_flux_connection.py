@@ -24,7 +24,8 @@ from psij_like._engine.tracker import Unreachable
 from psij_like.executors._flux import bindings, connection, source
 from psij_like.executors._flux.backend import Flux
 from psij_like.executors._flux.bindings import Gone
-from psij_like.executors._flux.connection import Connection, Request
+from psij_like.executors._flux.connection import Connection
+from psij_like.executors._flux.requests import Request
 from psij_like.executors._flux.source import FluxSource
 from psij_like.job import Job
 from psij_like.job_state import JobState

@@ -145,8 +145,16 @@ def test_another_release() -> None:
 
 def test_without_history_and_without_jobs() -> None:
     assert PBS.reports(said("nohistory-qstat-f-F-json")) == {}
-    assert PBS.reports(said("nohistory-qstat-f-F-json-x")) == {}
     assert one("nohistory-qstat-f-F-json-2")[0] is ACTIVE
+
+
+def test_where_no_history_is_kept_it_is_not_asked_for_again() -> None:
+    """Asked for it, qstat tells of no job at all, alive or not."""
+    pbs = Pbs(User(1000, "pbsuser"))
+    assert "-x" in pbs.status_command(["1.pbshost"]).argv
+    with pytest.raises(Unavailable, match="history"):
+        pbs.reports(said("nohistory-qstat-f-F-json-x"))
+    assert pbs.status_command(["1.pbshost"]).argv == ("qstat", "-t", "-f", "-F", "json")
 
 
 @pytest.mark.parametrize("name", names("openpbs", ""))

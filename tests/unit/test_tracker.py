@@ -42,6 +42,7 @@ class FakeSource:
 
     trusted = True
     limit_signals: frozenset[int] = frozenset()
+    reserved: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
         self.polls: list[list[str]] = []

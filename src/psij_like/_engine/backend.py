@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan, script_data
@@ -121,6 +122,10 @@ class Backend(ABC):
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {}
     """The kinds of dependencies between jobs that the scheduler has, in its own words."""
 
+    verified: ClassVar[Mapping[DependencyKind, str]] = {}
+    """The kinds at which the scheduler's word is not enough, and what it is told in place of them: the job starts, and
+    its body looks how the other one ended. So where that one's directory is known; else `dependencies` has to do."""
+
     dependency_option: ClassVar[str] = ""
     """The option that carries dependencies; as a custom attribute it can not go together with them."""
 
@@ -159,6 +164,8 @@ class Backend(ABC):
     """Whether only the detail commands know that a job waits for what can not happen any more."""
     limit_signals: ClassVar[frozenset[int]] = frozenset()
     """The signals that end a job at its time limit, where the scheduler itself does not tell that cause."""
+    reserved: ClassVar[frozenset[int]] = frozenset()
+    """The exit codes that the scheduler gives a meaning of its own, and so gets as 1."""
     log: ClassVar[str | None] = None
     """The name of the file in the job's own directory where the scheduler itself writes what happens to the job."""
 
@@ -181,7 +188,9 @@ class Backend(ABC):
 
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
-        return render(self.template or self.name, {**script_data(plan), "directives": self.directives(plan)})
+        reserved = " ".join(map(str, sorted(self.reserved)))
+        facts = {**script_data(plan), "directives": self.directives(plan), "reserved": reserved}
+        return render(self.template or self.name, facts)
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """Further files for the job's directory, name to text."""
@@ -305,8 +314,18 @@ class Backend(ABC):
             raise Refused(f"{self.name} can not {what} jobs")
         return command
 
+    def settle_command(self, native_id: str, left: Sequence[Awaited], over: Sequence[Awaited]) -> Command:
+        """The command by which a job that `Report.waits_for` others waits for those that are left alone.
+
+        Args:
+            native_id: the job.
+            left: those that have not ended.
+            over: those that have, so that the dependency is met.
+        """
+        raise Refused(f"{self.name} can not have job {native_id} wait for others")
+
     def check_hold(self, result: Result) -> None:
-        """Read the answer of a command that holds or releases.
+        """Read the answer of a command that holds or releases, or changes dependencies.
 
         Raises:
             Refused: the request was not taken.

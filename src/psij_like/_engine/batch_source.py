@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from psij_like._engine.backend import Backend, Command, Refused, Unavailable
+from psij_like._engine.dependencies import met
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import CommandError, CommandMissing, Host, Result
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Unreachable
+from psij_like.job_status import Reason
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -43,6 +48,11 @@ class BatchSource:
     def limit_signals(self) -> frozenset[int]:
         """The signals that end jobs at their time limit, of which the scheduler says no more."""
         return self.backend.limit_signals
+
+    @property
+    def reserved(self) -> frozenset[int]:
+        """See `Source.reserved`."""
+        return self.backend.reserved
 
     def probe(self) -> bool:
         """Have the backend learn which kind of its scheduler this is; whether it did. CommandError if it can not."""
@@ -77,9 +87,34 @@ class BatchSource:
         """See `Source.poll`."""
         try:
             self.probe()
-            return self.backend.reports(self.run(self.backend.status_command(_ids(jobs))))
+            reports = dict(self.backend.reports(self.run(self.backend.status_command(_ids(jobs)))))
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error
+        for job in jobs:
+            report = reports.get(job.native_id)
+            if report is not None and report.waits_for:
+                reports[job.native_id] = self._settled(job, report, reports)
+        return reports
+
+    def _settled(self, job: Tracked, report: Report, reports: Mapping[str, Report]) -> Report:
+        """Have a job go on if those it waits for have ended unnoticed by its scheduler; or say that it can not."""
+        over = []
+        for other in report.waits_for:
+            told = reports.get(other.native_id)
+            if told is not None and told.state is not None and told.final:
+                if not met(other.kind, told.state):
+                    return replace(report, reason=Reason.DEPENDENCY_FAILED)
+                over.append(other)
+            elif told is None and job.knows_end_of(other.native_id):
+                return replace(report, reason=Reason.DEPENDENCY_FAILED)  # the scheduler can not be told of it any more
+        if over:
+            left = [other for other in report.waits_for if other not in over]
+            try:
+                command = self.backend.settle_command(job.native_id, left, over)
+                self.backend.check_hold(self.run(command))
+            except (CommandError, Refused) as error:  # it may have been noticed meanwhile; else it is tried again
+                _log.info("job %s could not be told that others have ended: %s", job.native_id, error)
+        return report
 
     def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.details`. A command that does not work at this site is found out once, and left out."""

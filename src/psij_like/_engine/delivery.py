@@ -75,10 +75,11 @@ class Delivery:
         rings = [bell.of(each.job_id) if bell is not None else None for each in plans]
         how = {"token": plan.token, "walltime": plan.walltime, "array": plan.array is not None}
         if plan.array is None:
-            data = body_data(plan, rings[0], inheritance)
+            data = body_data(plan, rings[0], inheritance, self._backend.verified)
         else:
             data = array_data(inheritance)
-            lines = (f"{element_data(each, ring)}\n" for each, ring in zip(plans, rings, strict=True))
+            verified = self._backend.verified
+            lines = (f"{element_data(each, ring, verified)}\n" for each, ring in zip(plans, rings, strict=True))
             submission.write("elements", "".join(lines))
         for name, text in self._backend.extra_files(plan).items():
             submission.write(name, text)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.record import Record
 from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
@@ -39,6 +40,7 @@ class Report:
         signal: the signal that it saw.
         time: since when, seconds since the epoch, by the scheduler's clock.
         message: a sentence for the user.
+        waits_for: the jobs that it still waits for, where the scheduler may do so for ever though they have ended.
     """
 
     native_id: str
@@ -50,6 +52,7 @@ class Report:
     signal: int | None = None
     time: float | None = None
     message: str | None = None
+    waits_for: tuple[Awaited, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -70,7 +73,7 @@ class Evidence:
         report: the scheduler's last word, if it ever said one.
         record: the job's own record of its latest run, if it started one.
         own: whether the job runs our body and so will write a record.
-        stages_in: whether that body has files to bring before the job is active.
+        prepares: whether that body has something to do before the job is active: files to bring, other jobs to look at.
         walltime: the time limit, seconds; None if it is not known here.
         cancel_asked: whether a cancel was asked for.
         cancel_open: whether the request is under way, so that the job may be ended by it before anybody knows.
@@ -81,15 +84,16 @@ class Evidence:
         details_alive: whether they said that the job is alive.
         trusted: whether the scheduler's exit codes are those of the job.
         limit_signals: the signals that end a job at its time limit, where the scheduler does not tell that cause.
+        reserved: the exit codes that the scheduler gets as 1.
         silence: the sentence for a job that its source does not know any more.
         explained: whether only the costly sources know that a waiting job waits in vain, and this one may.
-        hopeless: whether the job waited in vain, so that it is withdrawn from the scheduler.
+        hopeless: whether the job waited in vain: where the scheduler still has it, it is withdrawn.
     """
 
     report: Report | None = None
     record: Record | None = None
     own: bool = True
-    stages_in: bool = False
+    prepares: bool = False
     walltime: float | None = None
     cancel_asked: bool = False
     cancel_open: bool = False
@@ -100,6 +104,7 @@ class Evidence:
     details_alive: bool = False
     trusted: bool = False
     limit_signals: frozenset[int] = frozenset()
+    reserved: frozenset[int] = frozenset()
     silence: str = "the scheduler does not list the job, and no record says how it ended"
     explained: bool = False
     hopeless: bool = False
@@ -181,7 +186,7 @@ def _alive(evidence: Evidence) -> JobStatus | None:
         # A scheduler's "running" is said of the body, which may still be bringing files.
         if said is None or state.is_greater_than(said) or (said is JobState.ACTIVE and state is JobState.STAGE_IN):
             return JobStatus(state, time)
-    elif evidence.stages_in and said is JobState.ACTIVE:
+    elif evidence.prepares and said is JobState.ACTIVE:
         return None
     if report is None or said is None:
         return None
@@ -229,7 +234,7 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:
         return Verdict(_status(evidence, JobState.CANCELED, Reason.CANCELLED, report.message))
-    if record is not None and _agree(record, report, evidence.trusted):
+    if record is not None and _agree(record, report, evidence):
         return Verdict(_by_record(evidence, record))
     return _ended_without_record(evidence, report, patience)
 
@@ -249,12 +254,19 @@ def _overran(evidence: Evidence, report: Report) -> bool:
     return end is not None and end - record.events[0][1] >= evidence.walltime - _CLOCK_MARGIN
 
 
-def _agree(record: Record, report: Report, trusted: bool) -> bool:
+def _agree(record: Record, report: Report, evidence: Evidence) -> bool:
     """Whether a record can be that of the run which the scheduler says is over."""
-    if report.state is JobState.COMPLETED and not trusted:
+    if report.state is JobState.COMPLETED and not evidence.trusted:
         return True
     succeeded = record.exit_code == 0 and record.failure is None
-    return succeeded == (report.state is JobState.COMPLETED)
+    if succeeded != (report.state is JobState.COMPLETED):
+        return False
+    if succeeded or not evidence.trusted:
+        return True
+    code = record.exit_code or 1  # what the body gives to the scheduler: never 0 for a failure
+    if report.signal is not None:
+        return report.signal in (record.received, code - 128)
+    return not report.exit_code or report.exit_code == (1 if code in evidence.reserved else code)
 
 
 def _ended_without_record(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
@@ -285,12 +297,12 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     """The status that the job's own record tells."""
     code = record.exit_code
     facts = _native(evidence.report if evidence.report is not None and evidence.report.final else None)
-    if record.failure is not None:
-        facts[REASON] = str(Reason.LAUNCH_FAILED if record.phase == "launch" else Reason.STAGING_FAILED)
-        return JobStatus(JobState.FAILED, record.ended, record.failure, code, facts)
-    if record.received is not None and evidence.cancel_delivered:
+    if evidence.cancel_delivered and not record.clean:
         facts[REASON] = str(Reason.CANCELLED)
         return JobStatus(JobState.CANCELED, record.ended, None, code, facts)
+    if record.failure is not None:
+        facts[REASON] = str(_FAILURES.get(record.phase or "", Reason.STAGING_FAILED))
+        return JobStatus(JobState.FAILED, record.ended, record.failure, code, facts)
     if code is None:
         facts[REASON] = str(Reason.LOST)
         return JobStatus(JobState.FAILED, record.ended, "the job's record names no exit code", None, facts)
@@ -351,6 +363,7 @@ def _status(
     return JobStatus(state, time, message, exit_code, facts)
 
 
+_FAILURES = {"launch": Reason.LAUNCH_FAILED, "dependency": Reason.DEPENDENCY_FAILED}  # by the phase of the body
 _SENTENCES = {
     Reason.TIMEOUT: "the job reached its time limit",
     Reason.OUT_OF_MEMORY: "the job used more memory than it may",

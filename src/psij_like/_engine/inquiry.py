@@ -23,6 +23,7 @@ def inquire(source: Source, jobs: Sequence[Tracked], patience: Patience) -> dict
     for job in jobs:
         job.evidence.trusted = source.trusted
         job.evidence.limit_signals = source.limit_signals
+        job.evidence.reserved = source.reserved
         end = job.recall(job) if job.recall is not None else None
         if end is None:
             job.evidence.own = job.files is not None

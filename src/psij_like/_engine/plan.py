@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.processes import umask
 from psij_like._engine.quote import one_line, shell_array, shell_assignment, shell_word
 from psij_like._engine.render import body
@@ -62,10 +63,6 @@ _SHELL_OWNED = frozenset(
 )
 
 
-Dependency = tuple[DependencyKind, str]
-"""A kind, and the native id of a job that is waited for."""
-
-
 @dataclass(frozen=True)
 class Launch:
     """How the processes of a job are started.
@@ -91,7 +88,7 @@ class Plan:
         resources: what it asks for.
         launch: the command that starts its processes.
         walltime: its time limit, whole seconds, rounded up.
-        dependencies: the jobs it waits for: kind and native id.
+        dependencies: the jobs it waits for.
         token: tells the copies of the job that several attempts to submit it may have left apart.
         array: how many jobs are submitted together, as elements 1, 2, ... of an array; None for one alone.
     """
@@ -103,7 +100,7 @@ class Plan:
     resources: Resources
     launch: Launch
     walltime: int
-    dependencies: tuple[Dependency, ...]
+    dependencies: tuple[Awaited, ...]
     token: str
     array: int | None = None
 
@@ -139,7 +136,7 @@ def make_plan(
     spec: JobSpec,
     launch: Launch,
     job_directory: Path,
-    dependencies: Iterable[Dependency] = (),
+    dependencies: Iterable[Awaited] = (),
 ) -> Plan:
     """Resolve everything that a specification leaves open.
 
@@ -177,11 +174,18 @@ def _here() -> str:
         ) from error
 
 
-def body_data(plan: Plan, bell: Bell | None, inheritance: Inheritance | None = None) -> str:
+def body_data(
+    plan: Plan,
+    bell: Bell | None,
+    inheritance: Inheritance | None = None,
+    verified: Container[DependencyKind] = (),
+) -> str:
     """The text of `body.sh` for a job that is submitted alone: every value of the user's, quoted, for
     `templates/body.sh`.
+
+    `verified` are the kinds of dependencies at which the body is to look itself.
     """
-    return f"{_common_data(inheritance)}{element_data(plan, bell)}\n"
+    return f"{_common_data(inheritance)}{element_data(plan, bell, verified)}\n"
 
 
 def array_data(inheritance: Inheritance | None = None) -> str:
@@ -205,7 +209,7 @@ def _common_data(inheritance: Inheritance | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def element_data(plan: Plan, bell: Bell | None) -> str:
+def element_data(plan: Plan, bell: Bell | None, verified: Container[DependencyKind] = ()) -> str:
     """What is special about one job, as one line of shell."""
     spec = plan.spec
     here = Path(_here())
@@ -237,9 +241,16 @@ def element_data(plan: Plan, bell: Bell | None) -> str:
         for stage in sorted(spec.stage_out or (), key=lambda stage: str(stage.source))
         for word in (_flags(stage.flags), stage.mode.name, str(stage.source), _path(stage.target))
     ]
+    awaited = [
+        word
+        for kind, native_id, files in plan.dependencies
+        if kind in verified and files is not None
+        for word in (str(kind), native_id, files.job_id, files.submission.directory, str(files.directory))
+    ]
     assignments = [f"{name}={shell_word(word)}" for name, word in words.items()]
     assignments += [
         f"psij_argv={shell_array(plan.launch.argv)}",
+        f"psij_awaited={shell_array(awaited)}",
         f"psij_stage_in={shell_array(stage_in)}",
         f"psij_stage_out={shell_array(stage_out)}",
         f"psij_cleanup={shell_array(sorted(map(_plain, spec.cleanup or ())))}",

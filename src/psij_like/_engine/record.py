@@ -22,7 +22,7 @@ class Record:
         exit_code: the job's exit code, 128 + n where a shell saw it end by signal n; None if it never started.
         received: the signal that the body itself received, if any.
         failure: a sentence, if something other than the exit code made the job fail.
-        phase: where it failed: "launch" or "staging".
+        phase: where it failed: "launch", "staging" or "dependency" (another job's end ruled out that it starts).
     """
 
     run: int

@@ -62,12 +62,14 @@ class Store:
         host: where the files are.
         directory: `<work directory>/<executor>`.
         retention: for how many seconds the ends of jobs, and files that were kept, are remembered; None: for ever.
+        root: the work directory, if it is not the directory's parent.
     """
 
-    def __init__(self, host: Host, directory: Path, retention: float | None = None) -> None:
+    def __init__(self, host: Host, directory: Path, retention: float | None = None, root: Path | None = None) -> None:
         self.host = host
         self.directory = directory
         self._retention = retention
+        self._root = root or directory.parent
         self._checked = self._pruned = False
         self._jobs = str(directory / "jobs")
         self._ledger = directory / "ledger" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
@@ -100,8 +102,11 @@ class Store:
             PermissionError: others can, or it is another user's.
         """
         if not self._checked:
-            for directory in (self.directory.parent, self.directory):
-                _check_private(self.host, directory)
+            place = self.directory
+            _check_private(self.host, place)
+            while place != self._root:
+                place = place.parent
+                _check_private(self.host, place)
             self._checked = True
 
     # ---- the ledger

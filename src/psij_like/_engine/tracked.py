@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from psij_like._engine.dependencies import met
 from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, judge
 from psij_like._engine.follow import Followed
 from psij_like._engine.job_files import JobFiles
+from psij_like.dependencies import DependencyKind
+from psij_like.job import Job
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
@@ -24,6 +27,7 @@ class Tracked:
     __slots__ = (
         "_ended_at",
         "_unlisted_at",
+        "end_of",
         "evidence",
         "files",
         "followed",
@@ -48,10 +52,11 @@ class Tracked:
         self.native_id = native_id
         self.files = files
         spec = followed.job.spec
-        stages_in = files is not None and spec is not None and bool(spec.stage_in)
-        self.evidence = Evidence(own=files is not None, stages_in=stages_in, walltime=walltime, explained=explained)
+        prepares = files is not None and spec is not None and bool(spec.stage_in or spec.attributes.dependencies)
+        self.evidence = Evidence(own=files is not None, prepares=prepares, walltime=walltime, explained=explained)
         self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
         self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
+        self.end_of: Callable[[str], JobStatus | None] = lambda _: None  # of a job that is remembered, by its native id
         self._unlisted_at: float | None = None
         self._ended_at: float | None = None
         self.look_due: float | None = None
@@ -130,12 +135,27 @@ class Tracked:
         elif report is None:
             if self._unlisted_at is None:
                 self._unlisted_at = now
+                evidence.hopeless |= not all(met(kind, end) for kind, _, end in self._known_ends())
             evidence.unlisted = now - self._unlisted_at
         else:
             self.take(report, now)
             if not report.final:
                 evidence.details_asked = False
         return before != evidence.report or (evidence.unlisted is not None and not evidence.details_asked)
+
+    def _known_ends(self) -> Iterator[tuple[DependencyKind, str, JobState]]:
+        """The kind, native id and end of each job that this one depends on whose end is known here."""
+        spec = self.followed.job.spec
+        for kind, others in (spec.attributes.dependencies or {}).items() if spec is not None else ():
+            for other in others:
+                end = other.status if isinstance(other, Job) else self.end_of(other)
+                if end is not None and end.final:
+                    native_id = str(other.native_id if isinstance(other, Job) else other)
+                    yield DependencyKind(kind), native_id, end.state
+
+    def knows_end_of(self, native_id: str) -> bool:
+        """Whether the end of one of the jobs that this one depends on is known here."""
+        return any(native_id == known for _, known, _ in self._known_ends())
 
     def nobody_answered(self) -> None:
         """The source could not be asked: such time does not count as time in which it did not list the job."""

@@ -53,6 +53,10 @@ class Source(Protocol):
     def limit_signals(self) -> frozenset[int]:
         """See `Backend.limit_signals`."""
 
+    @property
+    def reserved(self) -> frozenset[int]:
+        """See `Backend.reserved`."""
+
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """Ask about all the jobs at once; those it does not know are missing in the answer.
 
@@ -235,6 +239,7 @@ class Tracker:
     def _add(self, job: Tracked) -> None:
         job.evidence.trusted = self.source.trusted
         job.evidence.limit_signals = self.source.limit_signals
+        job.evidence.reserved = self.source.reserved
         if job.recall is not None:
             try:
                 end = job.recall(job)

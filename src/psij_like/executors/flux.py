@@ -1,9 +1,10 @@
 """`flux`: Flux, observed on flux-core 0.88.
 
 The instance is the executor's `url` (`local:///...` or `ssh://...`), else that of FLUX_URI, else the system's. Jobs are
-submitted, and cancelled, through Flux's Python bindings where they can be imported, and the job manager's journal then
-tells of news as it happens; else, and where the journal is not allowed (it is for the owner of an instance alone), by
-the `flux` command, and news comes from one `flux jobs` for all the user's jobs.
+submitted, and cancelled, through Flux's Python bindings where they can be imported, else by the `flux` command. With
+the bindings, the job manager's journal tells of news as it happens; without, and where it is not allowed (it is for the
+owner of an instance alone, so not for users of a system's instance), news comes by the doorbell, and by polling: one
+`flux jobs` for all the user's jobs.
 
 `account` is the bank. There are no reservations, and memory can not be asked for: both are refused. The custom
 attribute `flux.urgency` (0 to 31, `hold`, `default`, `expedite`) is the job's urgency; 0 holds it. One with a dot,
@@ -16,13 +17,16 @@ A job of several nodes, or with the launcher `flux`, runs a Flux instance of its
 `flux run` has the job's resources there. Environment variables that Flux sets are never inherited from the submitter.
 
 Ids are written in base 58 (`f2qiSvdgb`); `attach` takes the other forms too, but for words and emoji. A new instance
-counts anew and has forgotten all jobs. `after` waits for a start: where that can not happen any more, the dependency
-can never be met.
+counts anew and has forgotten all jobs: what is remembered of jobs is kept apart by the instance's URL, in a folder for
+each below `<work directory>/flux`, so that an id never means a job of another instance. `after` waits for a start:
+where that can not happen any more, the dependency can never be met.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -30,6 +34,7 @@ from collections.abc import Iterable
 from psij_like._engine.backend import Backend
 from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.dependencies import NeverMet
+from psij_like._engine.store import Store
 from psij_like._engine.tracked import Tracked
 from psij_like.exceptions import SubmitException
 from psij_like.executors._flux import ids
@@ -59,6 +64,10 @@ class FluxJobExecutor(BatchSchedulerExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
         source = self._source
+        instance = source.cluster.get("FLUX_URI")
+        if instance:
+            place = hashlib.sha256(os.fsencode(instance)).hexdigest()[:16]
+            self._store = Store(self._host, self._store.directory / place, self._retention, self._config.work_directory)
         self._source: FluxSource = FluxSource(source.backend, source.host, source.timeout, source.cluster)
         self._delivery = Delivery(self._source, self._settings.retry_for)
 

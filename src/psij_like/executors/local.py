@@ -275,6 +275,7 @@ class _House:
 
     trusted = True
     limit_signals: frozenset[int] = frozenset()
+    reserved: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
         self.tracker = Tracker(self, _PACE, open_doorbell("127.0.0.1"))

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from psij_like._engine.delivery import Attempt
-from psij_like._engine.dependencies import NeverMet, open_dependencies
+from psij_like._engine.dependencies import Awaited, Known, NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.inquiry import inquire
 from psij_like._engine.job_files import JobFiles, Submission
-from psij_like._engine.plan import Dependency, Launch, Plan, make_plan
+from psij_like._engine.plan import Launch, Plan, make_plan
 from psij_like._engine.store import Store, submitted
 from psij_like._engine.submitter import submitter
 from psij_like._engine.tracked import Tracked
@@ -52,6 +52,7 @@ class TrackedJobExecutor(JobExecutor):
         self._store = Store(self._host, self._config.work_directory / self.name, self._retention)
         self._unfinished: dict[Job, JobFiles | None] = {}
         self._listener = lambda: self._callback
+        self._end_of = lambda native_id: self._known(native_id).end
         self._remember = self._ended  # made once, as all jobs hold it
         self._waiting: dict[Job, None] = {}  # for their turn to be submitted
 
@@ -294,19 +295,32 @@ class TrackedJobExecutor(JobExecutor):
 
         Raises:
             InvalidJobException: the job can not be run as it is.
+            SubmitException: what is remembered of the jobs that it waits for can not be read.
         """
         spec = job.spec
         if spec is None:
             raise InvalidJobException(f"job {job.id} has no specification; set Job.spec")
         validate_spec(spec)
-        return self._planned(job, spec, partial(open_dependencies, executor=self.name))
+        return self._planned(job, spec, partial(open_dependencies, executor=self.name, known=self._known))
 
-    def _planned(self, job: Job, spec: JobSpec, dependencies: Callable[[JobSpec], Iterable[Dependency]]) -> Plan:
+    def _planned(self, job: Job, spec: JobSpec, dependencies: Callable[[JobSpec], Iterable[Awaited]]) -> Plan:
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
         plan = make_plan(job, spec, launch, Path(self._store.path(job.id)), dependencies(spec))
         self._check(plan)
         return plan
+
+    def _known(self, job: Target) -> Known:
+        """What is known of a job that another one is to wait for."""
+        if isinstance(job, Job):
+            if job.status.final:
+                return Known(job.status)
+            files = job.executor._unfinished.get(job) if isinstance(job.executor, TrackedJobExecutor) else None
+            if files is not None:
+                return Known(files=files)
+        with file_trouble(self._store.directory):
+            files, end = self._store.recall(str(job.native_id if isinstance(job, Job) else job))
+        return Known(end, files)
 
     @contextlib.contextmanager
     def _remembered(self, batch: Batch, attempt: Attempt) -> Iterator[Submission]:
@@ -323,6 +337,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def _follow(self, tracked: Tracked) -> None:
         self._unfinished[tracked.followed.job] = tracked.files
+        tracked.end_of = self._end_of
         self._tracker().add(tracked)
 
     def _followed(self, job: Job) -> Followed:
@@ -345,7 +360,8 @@ class TrackedJobExecutor(JobExecutor):
         tracked.files, end = self._store.recall(tracked.native_id)
         if tracked.files is not None:
             specs = {job["job_id"]: job["spec"] for job in tracked.files.submission.intent().get("jobs", ())}
-            tracked.evidence.stages_in = bool((specs.get(tracked.files.job_id) or {}).get("stage_in"))
+            told = specs.get(tracked.files.job_id) or {}
+            tracked.evidence.prepares = bool(told.get("stage_in") or (told.get("attributes") or {}).get("dependencies"))
         return end
 
     def _native_id(self, job: Target, verb: str) -> str:

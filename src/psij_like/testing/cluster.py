@@ -83,7 +83,7 @@ class SimulatedCluster:
         """Nothing is started yet.
 
         Args:
-            kind: the scheduler: "slurm".
+            kind: the scheduler, by any name of its executor: "slurm", "pbs", "torque".
             change_environment: whether entering changes PATH and the scheduler's own variable in this process's
                 environment; if not, use `environment` or `run`.
             settings: see `psij_like.testing.Settings`.

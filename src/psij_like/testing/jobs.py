@@ -98,7 +98,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Dependency:
-    """A condition on another job: `after` (it has started), `afterok`, `afternotok` or `afterany` (it has ended)."""
+    """A condition on another job: `after` or `started` (it has started), `afterok`, `afternotok` or `afterany`."""
 
     kind: str
     native_id: str  # of a job or of a whole array

@@ -15,12 +15,14 @@ KINDS: dict[str, str] = {
     "pbs_classic": "psij_like.testing.pbs_classic.torque:PbsClassicPersonality",
     "slurm": "psij_like.testing.slurm:SlurmPersonality",
 }
+ALIASES: dict[str, str] = {"pbspro": "pbs", "torque": "pbs_classic"}
+"""Further names, as the executors have them."""
 
 
 def personality_class(kind: str) -> type[Personality]:
     """The class of a personality. ValueError: there is none of that name."""
-    if kind not in KINDS:
-        raise ValueError(f"there is no simulated {kind!r}; there are {', '.join(sorted(KINDS))}")
-    module, _, name = KINDS[kind].partition(":")
+    if kind not in KINDS and kind not in ALIASES:
+        raise ValueError(f"there is no simulated {kind!r}; there are {', '.join(sorted({*KINDS, *ALIASES}))}")
+    module, _, name = KINDS[ALIASES.get(kind, kind)].partition(":")
     found: type[Personality] = getattr(import_module(module), name)
     return found

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from psij_like.testing.jobs import Job, Request, State, Wait
-from psij_like.testing.model import Model, Rules
+from psij_like.testing.model import Model
+from psij_like.testing.queue import counts_never_run
+from psij_like.testing.rules import Rules
 from psij_like.testing.settings import Settings
 
 
@@ -164,6 +166,13 @@ class Personality(ABC):
 
     def ended(self, job: Job) -> None:
         """A job has ended: what the scheduler writes about it may be written."""
+
+    def never_ran(self, kind: str, job: Job) -> bool | None:
+        """What a job that ended before it ran is to one that waits for it.
+
+        True: all it takes; False: nothing, so that the other one waits for ever; None: the other one can never start.
+        """
+        return counts_never_run(kind, job)
 
     def lost_directory_text(self, job: Job, problem: str) -> str:
         """What is written to the job's error file if its directory can't be entered."""

@@ -24,8 +24,9 @@ from psij_like.testing.control import Control
 from psij_like.testing.faults import Faults
 from psij_like.testing.jobs import Job, Node
 from psij_like.testing.kinds import personality_class
-from psij_like.testing.model import Model, Rules
+from psij_like.testing.model import Model
 from psij_like.testing.personality import Answer, Call, Personality, StdinNeeded
+from psij_like.testing.rules import Rules
 from psij_like.testing.runner import Runner, adopt_orphans
 from psij_like.testing.settings import Settings
 
@@ -53,6 +54,7 @@ class Server:
         self.model = Model(self, nodes, rules)
         self.personality = kind(self.model, settings, directory)
         self.model.ended = self.personality.ended
+        self.model.never_ran = self.personality.never_ran
         (directory / "spool").mkdir()
         self.runner = Runner(directory / "spool", self.model.exited)
         self.faults = Faults(settings.seed)

@@ -9,12 +9,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from psij_like._engine.evidence import Report
 from psij_like.executors._flux.bindings import Gone, Handle
 from psij_like.executors._flux.news import Journal
+from psij_like.executors._flux.requests import Request
+from psij_like.executors._flux.session import Session
 
 _log = logging.getLogger(__name__)
 
@@ -22,27 +23,6 @@ _LINGER = 1.0  # seconds that the thread waits for the next job before it ends
 _OPENING = 2.0  # seconds that a submission waits for the journal, so that its first events are heard
 
 Listener = Callable[[Sequence[Report]], None]
-
-
-@dataclass(eq=False)
-class Request:
-    """Something asked of the instance.
-
-    Attributes:
-        send: sends it by a handle; gives a future.
-        read: reads that future when it is fulfilled: the answer. OSError or Gone if there is none.
-        answer: what it gave or raised, when `answered`.
-    """
-
-    send: Callable[[Handle], Any]
-    read: Callable[[Handle, Any], str]
-    answer: str | Exception = ""
-    answered: threading.Event = field(default_factory=threading.Event)
-
-    def finish(self, answer: str | Exception) -> None:
-        """Give the answer to whoever waits for it."""
-        self.answer = answer
-        self.answered.set()
 
 
 class Connection:
@@ -178,7 +158,7 @@ class Connection:
     def _run(self) -> None:
         problem: Exception | None = None
         try:
-            _Session(self, Handle(self._uri)).serve()
+            Session(self, Handle(self._uri)).serve()
         except Exception as error:
             problem = error
             self.complain(f"Flux's commands are used meanwhile, and jobs are polled: {error}")
@@ -202,6 +182,11 @@ class Connection:
         elif self._busy:  # since the thread made up its mind
             self._start()
         self._changed.notify_all()
+
+    @property
+    def wakes(self) -> int:
+        """The file descriptor where something can be read when the thread is to look for requests."""
+        return self._pipe[0]
 
     def hear(self, journal: Journal | None) -> None:
         """A journal is read from now on; or none is."""
@@ -258,58 +243,3 @@ class Connection:
         if not self._complained:
             self._complained = True
             _log.warning("no news comes from Flux by itself: %s", problem)
-
-
-class _Session:
-    """What happens on one handle, on the connection's thread."""
-
-    def __init__(self, connection: Connection, handle: Handle) -> None:
-        self._connection = connection
-        self._handle = handle
-        self._reading = False
-        self._refused = False
-        self._lost: OSError | None = None
-
-    def serve(self) -> None:
-        """Serve the connection until nobody needs it.
-
-        Raises:
-            Gone: the instance has gone.
-        """
-        self._handle.watch(self._connection._pipe[0], self._awake)
-        while True:
-            if not self._reading and not self._refused:
-                self._reading = True
-                self._handle.read_journal(self._begun, self._connection.told, self._ended)
-            self._awake()
-            if not self._handle.run() or self._lost is not None:
-                raise Gone(f"the connection to Flux broke: {self._lost or 'the instance has gone'}")
-            if not self._connection.rests():
-                continue
-            if not self._reading:
-                return
-            self._connection.hear(None)
-            self._handle.end_journal()
-            if not self._handle.run() or self._lost is not None:
-                return
-            if not self._reading and self._connection.rests():
-                return
-
-    def _awake(self) -> None:
-        if not self._connection.send(self._handle):
-            self._handle.stop()
-
-    def _begun(self) -> None:
-        if self._reading:
-            self._connection.hear(Journal(self._connection.user))
-
-    def _ended(self, error: OSError) -> None:
-        self._reading = False
-        self._connection.hear(None)
-        if error.errno == errno.EPERM:
-            self._refused = True
-            self._connection.complain(f"its journal is for the owner of the instance alone ({error.strerror})")
-            return
-        if error.errno != errno.ENODATA:  # that is what we asked for
-            self._lost = error
-        self._handle.stop()

@@ -66,7 +66,7 @@ def _generated(plan: Plan) -> dict[str, object]:
         "job.name": plan.spec.name or "job",
         "queue": attributes.queue_name,
         "bank": attributes.account,
-        "dependencies": [{"scheme": str(kind), "value": _id(text)} for kind, text in plan.dependencies] or None,
+        "dependencies": [{"scheme": str(job.kind), "value": _id(job.native_id)} for job in plan.dependencies] or None,
         # By itself Flux would kill the others 30 seconds after the first task has ended.
         "shell.options.exit-timeout": "none",
         "shell.options.mpi": "none",

@@ -14,7 +14,8 @@ from psij_like._engine.host import CommandUnknown, Result
 from psij_like._engine.tracked import Tracked
 from psij_like.executors._flux import bindings
 from psij_like.executors._flux.bindings import Gone, Handle
-from psij_like.executors._flux.connection import Connection, Request
+from psij_like.executors._flux.connection import Connection
+from psij_like.executors._flux.requests import Request
 
 _connections: dict[str | None, Connection] = {}
 _left_behind: list[object] = []  # a forked child must not close what its parent uses

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from psij_like._engine.backend import Backend, Command
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.options import clock, merged
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
+
+
+def depend(jobs: Iterable[tuple[str, str]]) -> str:
+    """`afterok:1:2,afterany:3` of pairs of a kind and an id. Of several `-W depend` Torque heeds the last one only."""
+    kinds: dict[str, list[str]] = {}
+    for kind, native_id in jobs:
+        kinds.setdefault(kind, []).append(native_id)
+    return ",".join(":".join([kind, *native_ids]) for kind, native_ids in kinds.items())
 
 
 class Qsub(Backend):
@@ -25,6 +34,8 @@ class Qsub(Backend):
     own_options = frozenset("CIJtXz")  # another prefix, interactive, arrays, an X display, no id printed
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {kind: str(kind) for kind in DependencyKind}
+    # A job that was deleted before it ran has ended well, to both.
+    verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERNOTOK: "afterany"}
     own_variables = ("PBS_",)
     cancel = ("qdel",)
     hold = ("qhold", "-h", "u")
@@ -40,6 +51,7 @@ class Qsub(Backend):
     def options(self, plan: Plan) -> dict[str, object]:
         """The generated options, by letter."""
         spec, attributes = plan.spec, plan.spec.attributes
+        waits_for = depend((self._word(job), job.native_id) for job in plan.dependencies)
         return {
             "N": plain_name(spec.name or "job", "A-Za-z0-9_.+-", 230),
             "S": "/bin/bash",
@@ -48,13 +60,12 @@ class Qsub(Backend):
             "e": "/dev/null",
             "q": attributes.queue_name,
             "A": attributes.account,
-            "W": f"depend={','.join(self._waits_for(plan))}" if plan.dependencies else None,
+            "W": f"depend={waits_for}" if waits_for else None,
         }
 
-    def _waits_for(self, plan: Plan) -> list[str]:
-        """`afterok:1:2`, a text for each kind. Of several `-W depend` Torque heeds the last one only."""
-        kinds = dict.fromkeys(kind for kind, _ in plan.dependencies)
-        return [":".join([str(kind), *(job for of, job in plan.dependencies if of is kind)]) for kind in kinds]
+    def _word(self, job: Awaited) -> str:
+        """The word for a dependency."""
+        return (job.files and self.verified.get(job.kind)) or self.dependencies[job.kind]
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""

@@ -115,7 +115,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         return re.fullmatch(self._backend.native_ids, native_id) is not None
 
     def _check(self, plan: Plan) -> None:
-        for kind, native_id in plan.dependencies:
+        for kind, native_id, _ in plan.dependencies:
             if not self._backend.may_be_named(native_id):
                 raise InvalidJobException(
                     f"JobAttributes.dependencies: {native_id!r} is not the id of a job; {self.name} has no such ids"

@@ -83,7 +83,7 @@ class Cobalt(Backend):
             "A": attributes.account,
             "o": "/dev/null",
             "e": "/dev/null",
-            "dependencies": ":".join(native_id for _, native_id in plan.dependencies) or None,
+            "dependencies": ":".join(job.native_id for job in plan.dependencies) or None,
             "debuglog": str(plan.job_directory / str(self.log)),
         }
         for name, value in merged(options, self.custom(plan)):

@@ -77,6 +77,7 @@ class GridEngine(Backend):
     trusted = True
     detail_sources = 1
     limit_signals = frozenset([9])
+    reserved = frozenset([99, 100])  # run the job again; the job is in error
 
     parallel_environment: str | None = None
 
@@ -109,7 +110,7 @@ class GridEngine(Backend):
             "A": attributes.account,
             "ar": attributes.reservation_id,
             "notify": bool(spec.stage_out or spec.cleanup),
-            "hold_jid": ",".join(native_id.partition(".")[0] for _, native_id in plan.dependencies) or None,
+            "hold_jid": ",".join(job.native_id.partition(".")[0] for job in plan.dependencies) or None,
         }
         letters = {name: value for name, value in custom.items() if len(name) == 1 or name in _OPTIONS}
         lines = [_option(name, value) for name, value in merged(options, letters)]

@@ -1,9 +1,11 @@
 """`lsf`: IBM Spectrum LSF 10.1 (by its manual pages) and volclava 2.2, an open-source LSF (observed).
 
 `account` is the LSF project. Cores are slots: a job asks for `processes * cores_per_process` of them. Custom attributes
-`lsf.X` become `#BSUB -X VALUE`; one that names a generated option takes its place, a list gives it several times. GPUs
-(`-gpu`) and memory limits with a unit exist on IBM's LSF only: elsewhere the former are refused, and the limit is a
-number of MB. LSF counts the walltime in whole minutes.
+`lsf.X` become `#BSUB -X VALUE`; one that names a generated option takes its place, a list gives it several times. Only
+`lsf.R` is added to: the generated sections `span` and `rusage` go with those of the user's own requirement. Its `span`,
+and `mem` in its `rusage`, take the place of the generated ones; alternatives in braces stay as they are, None leaves
+all of it out. GPUs (`-gpu`) and memory limits with a unit exist on IBM's LSF only: elsewhere the former are refused,
+and the limit is a number of MB. LSF counts the walltime in whole minutes.
 
 States come from one bjobs for all jobs, with exit codes and causes where it is IBM's, else those come from
 `bjobs -UF`. LSF counts a script that a signal ended as done at times, so its word alone makes no job COMPLETED.
@@ -11,9 +13,8 @@ States come from one bjobs for all jobs, with exit codes and causes where it is 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +26,8 @@ from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
+from psij_like.executors.batch._bjobs import long_records, records
+from psij_like.executors.batch._resreq import with_sections
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
@@ -63,10 +66,10 @@ class Lsf(Backend):
     own_options = frozenset(["I", "K", "Ip", "Is", "IS", "ISp", "ISs", "IX", "h", "V", "pack", "json", "yaml", "jsdl"])
     passes_environment = True
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {
-        DependencyKind.AFTER: "started",
-        DependencyKind.AFTEROK: "done",
-        DependencyKind.AFTERNOTOK: "exit",
-        DependencyKind.AFTERANY: "ended",
+        DependencyKind.AFTER: "(started({0}) || ended({0}))",
+        DependencyKind.AFTEROK: "done({0})",
+        DependencyKind.AFTERNOTOK: "exit({0})",
+        DependencyKind.AFTERANY: "ended({0})",
     }
     dependency_option = "w"
     own_variables = ("LSB_", "LS_")
@@ -104,15 +107,17 @@ class Lsf(Backend):
         if attributes.reservation_id and not self._units:
             raise InvalidJobException("JobAttributes.reservation_id: volclava has no reservations; leave it out")
         memory = need.memory_per_node
-        wait_for = (f"{self.dependencies[kind]}({native_id})" for kind, native_id in plan.dependencies)
+        wait_for = (self.dependencies[job.kind].format(job.native_id) for job in plan.dependencies)
+        custom = self.custom(plan)
+        sections = {"span": f"ptile={need.processes_per_node * need.cores_per_process}"}
+        if memory is not None:
+            sections["rusage"] = f"mem={mebibytes(memory)}{self._units}"
         options = {
             "J": plain_name(plan.spec.name or "job", "A-Za-z0-9_.+-", 200)
             + (f"[1-{plan.array}]" if plan.array else ""),
             "o": "/dev/null",
             "n": need.processes * need.cores_per_process,
-            # In one: volclava takes no second -R.
-            "R": f"span[ptile={need.processes_per_node * need.cores_per_process}]"
-            + ("" if memory is None else f" rusage[mem={mebibytes(memory)}{self._units}]"),
+            "R": with_sections(custom.pop("R", ""), sections),
             "M": None if memory is None else f"{mebibytes(memory)}{self._units}",
             "gpu": f"num={need.gpus_per_process * need.processes_per_node}" if need.gpus_per_process else None,
             "x": need.exclusive,
@@ -123,8 +128,7 @@ class Lsf(Backend):
             "w": " && ".join(wait_for) or None,
         }
         return [
-            f"-{name}" if value is None else f"-{name} {quoted_word(value)}"
-            for name, value in merged(options, self.custom(plan))
+            f"-{name}" if value is None else f"-{name} {quoted_word(value)}" for name, value in merged(options, custom)
         ]
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
@@ -140,7 +144,7 @@ class Lsf(Backend):
         if "is not a valid field name" in result.stderr:
             self._fields = _FIELDS  # next time
             raise Unavailable(str(result))
-        return self._told(_records(result))
+        return self._told(records(result))
 
     def _told(self, records: Iterable[Mapping[str, str]]) -> Mapping[str, Report]:
         return {report.native_id: report for report in map(self._report, records)}
@@ -166,7 +170,7 @@ class Lsf(Backend):
 
     def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
         """See `Backend.detail_reports`."""
-        return self._told(_long_records(result))
+        return self._told(long_records(result))
 
 
 def _number(text: str | None) -> int | None:
@@ -175,39 +179,6 @@ def _number(text: str | None) -> int | None:
 
 def _signal(code: int | None) -> int | None:
     return code - 128 if code is not None and 128 < code <= 128 + 64 else None
-
-
-def _records(result: Result) -> Iterator[dict[str, str]]:
-    """The jobs in what `bjobs -json` printed; those of which it says that they are not found are left out."""
-    try:
-        records = json.loads(result.stdout)["RECORDS"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        if not result.stdout.strip() and re.search("No (unfinished |matching )?job", result.stderr):
-            return
-        raise Unavailable(str(result)) from None
-    for record in records if isinstance(records, list) else ():
-        if isinstance(record, dict) and "ERROR" not in record and isinstance(record.get("JOBID"), str):
-            yield {name: value for name, value in record.items() if isinstance(value, str)}
-
-
-def _long_records(result: Result) -> Iterator[dict[str, str]]:
-    """The jobs in what `bjobs -UF` printed, as the fields of the other form."""
-    for text in re.split(r"^(?=Job <)", result.stdout, flags=re.MULTILINE):
-        head = re.match(r"Job <([0-9]+(?:\[[0-9]+\])?)>.* Status <([A-Z_]+)>", text)
-        if head:
-            code = re.search(r": Exited with exit code ([0-9]+)\.", text)
-            signal = re.search(r": Exited by signal ([0-9]{1,2})\.", text)
-            started = re.search(r"^[^<]*: (?:\[[0-9]+\] s|S)tarted ", text, re.MULTILINE)
-            why = re.search(r"Completed <exit>; (TERM_\w+)", text)
-            waits = re.search(r"PENDING REASONS:\n (.*)", text)
-            yield {
-                "JOBID": head[1],
-                "STAT": head[2],
-                "START_TIME": "known" if started else "",
-                "EXIT_CODE": code[1] if code else str(128 + int(signal[1])) if signal else "",
-                "EXIT_REASON": why[1] if why else "",
-                "PEND_REASON": waits[1] if waits else "",
-            }
 
 
 class LsfExecutorConfig(BatchSchedulerExecutorConfig):

@@ -7,21 +7,26 @@ asked for by node. Characters of a job's name that PBS does not take become `_`.
 
 States and causes come from one qstat for all jobs, with those in the history where the site keeps one; without, a job
 that ended is known by its own record.
+
+PBS lets jobs wait for ever for one that was deleted while it was queued: they are told of that, which takes a history.
+With a job that waits for another one itself, PBS deletes all that wait for it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from psij_like._engine.backend import Arrays, Command, Unavailable
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
+from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
-from psij_like.executors.batch._qsub import Qsub
+from psij_like.executors.batch._qsub import Qsub, depend
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
@@ -30,6 +35,7 @@ _STATES = {
     **dict.fromkeys("QHWTM", JobState.QUEUED),
     **dict.fromkeys("RSUBE", JobState.ACTIVE),
 }
+_KINDS = {str(kind): kind for kind in DependencyKind}
 _WALLTIME_EXCEEDED = -29
 _PARTIAL = frozenset([0, 35, 153])  # all is well, some jobs have finished, or are not known
 _WAITS_FOR_ANOTHER, _DELETED, _ENDED = 22, 91, 92  # substates
@@ -49,6 +55,8 @@ class Pbs(Qsub):
     arrays = Arrays("{id}", smallest=2, limit=("qstat", "-B", "-f"), limit_in="max_array_size = ([0-9]+)")
     array_option = "J"
     cancels_many = False  # with an id among others that it does not know, qdel has crashed a server
+
+    _history = True  # until it says that it keeps none
 
     def resources(self, plan: Plan) -> dict[str, object]:
         """See `Qsub.resources`."""
@@ -79,10 +87,13 @@ class Pbs(Qsub):
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.status_command`. Without ids: qstat would open a connection for each. `-t`: elements too."""
-        return Command(("qstat", "-x", "-t", "-f", "-F", "json"))
+        return Command(("qstat", *(["-x"] if self._history else []), "-t", "-f", "-F", "json"))
 
     def reports(self, result: Result) -> Mapping[str, Report]:
-        """See `Backend.reports`."""
+        """See `Backend.reports`. Asked for a history that it does not keep, PBS tells of no job at all."""
+        if "not configured to maintain job history" in result.stderr:
+            self._history = False  # next time
+            raise Unavailable(str(result))
         try:
             jobs = json.loads(result.stdout)["Jobs"] if result.exit_code in _PARTIAL else None
         except (ValueError, KeyError, TypeError):
@@ -98,8 +109,16 @@ class Pbs(Qsub):
             return self._end(native_id, job, native_state, comment)
         state = _STATES.get(native_state)
         holds = str(job.get("Hold_Types"))  # "s" alone, and that substate: it waits for another job
-        held = native_state == "H" and (job.get("substate") != _WAITS_FOR_ANOTHER or "u" in holds or "o" in holds)
-        return Report(native_id, state, native_state, comment, Reason.HELD if held else None)
+        waits = native_state == "H" and job.get("substate") == _WAITS_FOR_ANOTHER
+        held = native_state == "H" and (not waits or "u" in holds or "o" in holds)
+        waits_for = tuple(_awaited(str(job.get("depend") or ""))) if waits else ()
+        return Report(native_id, state, native_state, comment, Reason.HELD if held else None, waits_for=waits_for)
+
+    def settle_command(self, native_id: str, left: Sequence[Awaited], over: Sequence[Awaited]) -> Command:
+        """See `Backend.settle_command`. PBS takes note of the end of a job that is named again."""
+        again = [(DependencyKind.AFTERANY, job.native_id) for job in over]
+        waits_for = depend([*((job.kind, job.native_id) for job in left), *again])
+        return Command(("qalter", "-W", f"depend={waits_for}", native_id))
 
     def _end(self, native_id: str, job: dict[str, Any], native_state: str, comment: str) -> Report:
         code, substate = job.get("Exit_status"), job.get("substate")
@@ -123,6 +142,13 @@ class Pbs(Qsub):
         if code > 256:
             return report(JobState.FAILED, Reason.SIGNAL, None, code - 256)
         return report(JobState.FAILED if code else JobState.COMPLETED, Reason.EXIT, code)
+
+
+def _awaited(depend: str) -> Iterator[Awaited]:
+    """The jobs that a job waits for, out of `afterok:1.server@server:2.server@server,beforeany:...`."""
+    for kind, *names in (group.split(":") for group in depend.split(",")):
+        if kind in _KINDS:
+            yield from (Awaited(_KINDS[kind], name.partition("@")[0]) for name in names)
 
 
 class PBSExecutorConfig(BatchSchedulerExecutorConfig):

@@ -3,7 +3,8 @@
 A custom attribute of one letter, `pbs_classic.X`, becomes `#PBS -X VALUE`; one with a longer name becomes the resource
 `#PBS -l NAME=VALUE`, and `pbs_classic.nodes` takes the place of the generated one. Memory is that of the whole job. A
 reservation is asked for as `-l advres=ID`, which Moab and Maui understand. Exclusive use is `-n`. Characters of a
-job's name that Torque does not take become `_`. Torque has no dependency of the kind `after`.
+job's name that Torque does not take become `_`. Torque has no dependency of the kind `after`, and takes a job that was
+deleted before it ran for one that ended well, so that jobs that wait for others look how those ended.
 
 States come from one qstat for all jobs. Torque does not tell a job that its user deleted from one that was killed by
 SIGTERM: it counts as cancelled if it was cancelled through this library.
@@ -43,6 +44,7 @@ class PbsClassic(Qsub):
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {
         kind: str(kind) for kind in DependencyKind if kind is not DependencyKind.AFTER
     }
+    verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTEROK: "afterok", **Qsub.verified}
     native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.:-]+"
     cluster_variables = ("PBS_DEFAULT", "PBS_SERVER")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"

@@ -107,7 +107,7 @@ class Slurm(Backend):
             "partition": attributes.queue_name,
             "account": attributes.account,
             "reservation": attributes.reservation_id,
-            "dependency": ",".join(f"{kind}:{native_id}" for kind, native_id in plan.dependencies) or None,
+            "dependency": ",".join(f"{job.kind}:{job.native_id}" for job in plan.dependencies) or None,
             "export": "ALL" if spec.inherit_environment else "NONE",
         }
         return [

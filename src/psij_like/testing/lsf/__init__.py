@@ -125,6 +125,10 @@ class LsfPersonality(Personality):
         """See `Personality.ended`."""
         details.write_report(self, job)
 
+    def never_ran(self, kind: str, job: Job) -> bool | None:
+        """See `Personality.never_ran`. volclava does not take it for one that has started."""
+        return None if kind == "started" and self.flavour == words.VOLCLAVA else super().never_ran(kind, job)
+
     def environment(self, job: Job) -> Mapping[str, str]:
         """See `Personality.environment`."""
         hosts = [(name, count) for name, count in zip(job.nodes, job.slots_on, strict=True)]

@@ -23,7 +23,8 @@ _VALUED = "a w R m Jd J L u i o e n q sp c W F D S C M P"
 _FLAGS = "r H x N B K"
 _VALUED_IBM = "env cwd oo eo gpu app sla Ep U g G"
 _FLAGS_IBM = "rn Ne"
-_KINDS = {"done": "afterok", "exit": "afternotok", "ended": "afterany", "started": "after"}
+_KINDS = {"done": "afterok", "exit": "afternotok", "ended": "afterany", "started": "started", "begun": "after"}
+_EITHER = re.compile(r"\(\s*started\((\d+)\)\s*\|\|\s*ended\(\1\)\s*\)")  # "begun" is our own word for it
 _SECTION = re.compile(r"(select|rusage|span|order|same|cu|affinity)\[([^\[\]]*)\]")
 _RESOURCES = frozenset(
     ["type", "model", "hname", "mem", "swp", "tmp", "r15s", "r1m", "r15m", "ut", "pg", "ls", "ncpus", "any", "local"]
@@ -221,8 +222,9 @@ def _dependencies(lsf: LsfPersonality, text: str) -> tuple[tuple[Dependency, ...
     if not text.strip():
         return (), False
     bad = words.Refusal("Dependency condition syntax error. Job not submitted.")
+    text = _EITHER.sub(r"begun(\1)", text)
     if "&&" in text and "||" in text:
-        raise bad  # a mixture is not simulated
+        raise bad  # other mixtures are not simulated
     found = []
     for part in re.split(r"&&|\|\|", text):
         match = re.fullmatch(r'\s*(?:(\w+)\(\s*"?(\d+(?:\[\d+\])?)"?\s*\)|(\d+))\s*', part)

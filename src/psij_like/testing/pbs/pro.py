@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from psij_like.testing.jobs import Job
+from psij_like.testing.jobs import Cause, Job, Wait
 from psij_like.testing.pbs import listing, orders, selection, submission
 from psij_like.testing.pbs.shared.family import QsubPersonality
 from psij_like.testing.personality import Answer, Call
@@ -18,6 +18,7 @@ class PbsPersonality(QsubPersonality):
     """See the package."""
 
     name = "pbs"
+    command_names = (*QsubPersonality.command_names, "qalter")
     variable = "PBS_CONF_FILE"
     default_queues = {"workq": None, "small": 3600}  # noqa: RUF012 - the base class says that it belongs to the class
     version_text = f"pbs_version = {listing.VERSION}\n"
@@ -26,6 +27,7 @@ class PbsPersonality(QsubPersonality):
     def acts(self) -> Mapping[str, Callable[[Call], Answer]]:
         """See `QsubPersonality.acts`."""
         return {
+            "qalter": lambda call: submission.qalter(self, call),
             "pbsnodes": lambda call: selection.pbsnodes(self, call),
             "qdel": lambda call: orders.qdel(self, call),
             "qhold": lambda call: orders.qhold(self, call),
@@ -50,6 +52,11 @@ class PbsPersonality(QsubPersonality):
         if job.array is not None:
             found |= {"PBS_ARRAY_ID": job.array.native_id, "PBS_ARRAY_INDEX": str(job.index)}
         return found
+
+    def never_ran(self, kind: str, job: Job) -> bool | None:
+        """See `Personality.never_ran`. A job goes with one that waited itself; for another one it waits on."""
+        waited = job.cause is Cause.DEPENDENCY or job.wait in (Wait.DEPENDENCY, Wait.NEVER)
+        return None if waited else False
 
     # ---- Trouble
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from psij_like.testing.jobs import Array, Cause, Dependency, Job, Script, Wait
+from psij_like.testing.jobs import Array, Cause, Dependency, Job, Script, State, Wait
 from psij_like.testing.options import Option, OptionError, Options
 from psij_like.testing.pbs import chunks
 from psij_like.testing.pbs.shared import scripts, words
@@ -63,6 +63,28 @@ def qsub(pbs: PbsPersonality, call: Call) -> Answer:
             pbs.model.end(job, Cause.DEPENDENCY)
     native_id = array.native_id if array is not None else jobs[0].native_id
     return Answer(0, "" if "z" in order.options else f"{native_id}\n")
+
+
+def qalter(pbs: PbsPersonality, call: Call) -> Answer:
+    """Change what a job waits for: all that is simulated of it. The ends of those that are named again are noticed."""
+    match list(call.argv):
+        case ["-W", text, given] if text.startswith("depend="):
+            native_id = pbs.whole_id(given)
+            job = next(iter(pbs.find(native_id)), None) if native_id else None
+            try:
+                waits_for = _dependencies(pbs, text.removeprefix("depend="))
+            except Refusal:
+                return Answer(2, "", "qalter: illegal -W value\n")
+        case _:
+            return Answer(2, "", "usage: qalter [-W dependency_list] job_identifier...\n")
+    if job is None:
+        return Answer(153, "", f"qalter: Unknown Job Id {native_id or given}\n")
+    if job.state is not State.PENDING:
+        code = 35 if job.state is State.ENDED else 168
+        return Answer(code, "", f"qalter: Request invalid for state of job {native_id}\n")
+    named = {one.kind for one in waits_for}
+    pbs.model.depend(job, [*(one for one in job.dependencies if one.kind not in named), *waits_for])
+    return Answer()
 
 
 def _illegal(letter: str) -> Refusal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from psij_like.testing.jobs import Job
+from psij_like.testing.jobs import Cause, Job
 from psij_like.testing.pbs.shared.family import QsubPersonality
 from psij_like.testing.pbs_classic import listing, orders, selection, submission
 from psij_like.testing.personality import Answer, Call
@@ -51,6 +51,12 @@ class PbsClassicPersonality(QsubPersonality):
             "PBS_WALLTIME": str(int(job.request.walltime or 0)),
         }
         return found if job.index is None else {**found, "PBS_ARRAYID": str(job.index)}
+
+    def never_ran(self, kind: str, job: Job) -> bool | None:
+        """See `Personality.never_ran`. A job that was deleted has ended well, if it did not wait for another one."""
+        if kind == "afterok":
+            return None if job.cause is Cause.DEPENDENCY else True
+        return None if kind == "afternotok" else True
 
     # ---- Trouble
 

@@ -69,7 +69,7 @@ _UNKNOWN = Submitted()
 class QsubPersonality(Personality):
     """See the module. Subclasses say what is true of one kind only."""
 
-    command_names = ("pbsnodes", "qdel", "qhold", "qrls", "qselect", "qsig", "qstat", "qsub")
+    command_names: ClassVar[tuple[str, ...]] = ("pbsnodes", "qdel", "qhold", "qrls", "qselect", "qsig", "qstat", "qsub")
     kill = ((signal.SIGTERM, True),)
     dead_dependency_ends = True
     lost_directory = "/"
