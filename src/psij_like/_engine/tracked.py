@@ -94,7 +94,7 @@ class Tracked:
 
     @property
     def wants_a_look(self) -> bool:
-        """Whether its files may have news of which no doorbell tells."""
+        """Whether there may be news of which neither a doorbell nor a list tells."""
         evidence = self.evidence
         waits = evidence.report is not None and evidence.report.state is JobState.QUEUED
         # A job that was attached rings elsewhere, and a ring may be lost.
@@ -102,6 +102,7 @@ class Tracked:
         return (
             unseen
             or evidence.hopeless
+            or evidence.explained
             or evidence.unlisted is not None
             or (evidence.report is not None and evidence.report.final)
         )
