@@ -51,5 +51,5 @@ def test_what_is_in_the_sdist(built: Path) -> None:
     with tarfile.open(only(built, "*.tar.gz")) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "src/psij_like/__init__.py"}.issubset(names)
-    assert any(name.endswith("templates/body.mustache") for name in names)
+    assert any(name.endswith("templates/body.sh") for name in names)
     assert not [name for name in names if "__pycache__" in name or ".venv" in name]

@@ -35,6 +35,7 @@ from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
 
+_NODES_LIMIT = 1 << 20  # bytes of the names of nodes that are read
 _AT_ONCE = 10_000  # jobs of a bulk that are planned before they are handed over
 
 Batch = Sequence[tuple[Job, Plan]]
@@ -251,7 +252,7 @@ class TrackedJobExecutor(JobExecutor):
             return JobInfo(native_id, status)
         intent = files.submission.intent()
         specs = {known["job_id"]: known["spec"] for known in intent.get("jobs", ())}
-        nodes = (self._host.read(files.path("nodefile")) or "").split()
+        nodes = (self._host.read(files.path("nodefile"), _NODES_LIMIT) or "").split()
         return JobInfo(
             native_id,
             status,
