@@ -229,6 +229,7 @@ HOSTILE = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs
     lambda text: f"{text}{SECRET}\n#SBATCH --nice=1\n$(touch /no)`no`"
 )
 PRINTABLE = st.text(st.sampled_from(list("ab 'é\"\\$`#;&|<>(){}[]*?~!=,:-%")), min_size=1, max_size=30)
+PRINTABLE = PRINTABLE.filter(str.strip)  # blank ones are refused
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Backend, Command, Unavailable, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import mebibytes, merged, minutes
@@ -164,6 +164,7 @@ class Lsf(Backend):
 
     def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
         """See `Backend.detail_reports`."""
+        refuse_gibberish(result, "^Job <")
         return self._told(_long_records(result))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Unavailable
+from psij_like._engine.backend import Backend, Command, Unavailable, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import clock, mebibytes, merged
@@ -50,6 +50,7 @@ _FINAL: dict[str, tuple[JobState, Reason | None]] = {
 }
 _HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
 _SIGNAL = re.compile(r"RaisedSignal:([0-9]{1,3})(?![0-9])")
+_ROW = r"^[0-9][0-9_+,%\[\]-]*\|"  # elements of an array that are not listed singly, too
 _EPOCH = (("SLURM_TIME_FORMAT", "%s"),)
 
 
@@ -116,6 +117,7 @@ class Slurm(Backend):
         """See `Backend.reports`."""
         if result.exit_code != 0:
             raise Unavailable(str(result))
+        refuse_gibberish(result, _ROW)
         reports = (self._report(*fields) for fields in _rows(result.stdout, 5))
         return {report.native_id: report for report in reports}
 
@@ -154,6 +156,7 @@ class Slurm(Backend):
         """See `Backend.detail_reports`."""
         if result.exit_code != 0 and "Invalid job id specified" not in result.stderr:
             raise Unavailable(str(result), for_good="accounting storage is disabled" in result.stderr)
+        refuse_gibberish(result, _ROW)
         rows = _rows(result.stdout, 5 if number == 0 else 6)
         reports = (self._detail(*fields[:5]) for fields in rows)
         return {report.native_id: report for report in reports}
