@@ -141,7 +141,10 @@ def _lsf() -> Corpus:
 def _lsf_long() -> Corpus:
     results = _said("lsf", "bjobs-l-")
     blocks = [block for result in results for block in re.split("^(?=\n?Job <)", result.stdout, flags=re.MULTILINE)]
-    return Corpus(partial(LSF.detail_reports, 0), _one_each(blocks, r"^\n?Job <([0-9]+)>.* Status <"))
+    units = [
+        re.sub("^-+\n", "", block, flags=re.MULTILINE) for block in _one_each(blocks, r"^\n?Job <([0-9]+)>.* Status <")
+    ]
+    return Corpus(partial(LSF.detail_reports, 0), units, "-" * 78 + "\n")
 
 
 def _cobalt() -> Corpus:
@@ -162,7 +165,9 @@ def _qstat_of_grid_engine() -> Corpus:
 def _qacct() -> Corpus:
     line = "=" * 62 + "\n"
     records = [
-        record for result in _said("grid_engine", "qacct-") for record in re.split("^={20,}\n", result.stdout, flags=8)
+        record
+        for result in _said("grid_engine", "qacct-")
+        for record in re.split("^={20,}\n", result.stdout, flags=re.MULTILINE)
     ]
     units = _one_each((record for record in records if record.strip()), r"jobnumber +(\d+).*?taskid +(\S+)")
     return Corpus(partial(GRID_ENGINE.detail_reports, 0), units, line, line)

@@ -15,7 +15,7 @@ from psij_like._engine.host import Result
 from recorded import names, recorded
 from reliability.corpora import BACKENDS, CORPORA, RECORDINGS
 from reliability.scale import examples, tried
-from reliability.spoil import BLOWS, GARBAGE, Blow, PAGE, spoilt
+from reliability.spoil import BLOWS, GARBAGE, PAGE, Blow, spoilt
 
 EXIT_CODES = st.sampled_from([0, 0, 0, 1, 2, 35, 153, 255])
 TEXTS = st.text(st.characters(categories=["L", "P"]), max_size=40)

@@ -149,7 +149,7 @@ class Lsf(Backend):
         native_state, exit_reason = record.get("STAT", ""), record.get("EXIT_REASON", "")
         state, code = _STATES.get(native_state), _number(record.get("EXIT_CODE"))
         held = Reason.HELD if native_state == "PSUSP" else None
-        if re.search(_NEVER, record.get("PEND_REASON", "")):
+        if state is JobState.QUEUED and re.search(_NEVER, record.get("PEND_REASON", "")):
             return Report(native_id, state, native_state, record["PEND_REASON"], Reason.DEPENDENCY_FAILED)
         for word, cause_state, reason in _CAUSES if native_state == "EXIT" else ():
             if exit_reason.startswith(word):
@@ -191,7 +191,7 @@ def _records(result: Result) -> Iterator[dict[str, str]]:
 
 def _long_records(result: Result) -> Iterator[dict[str, str]]:
     """The jobs in what `bjobs -UF` printed, as the fields of the other form."""
-    for text in re.split(r"^(?=Job <)", result.stdout, flags=re.MULTILINE):
+    for text in re.split(r"^-{20,}$|^(?=Job <)", result.stdout, flags=re.MULTILINE):
         head = re.match(r"Job <([0-9]+(?:\[[0-9]+\])?)>.* Status <([A-Z_]+)>", text)
         if head:
             code = re.search(r": Exited with exit code ([0-9]+)\.", text)

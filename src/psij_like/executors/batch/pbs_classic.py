@@ -110,7 +110,7 @@ def _jobs(text: str) -> Iterator[Element]:
     for piece in re.findall("<Job>(?:(?!<Job>).)*?</Job>", text, re.DOTALL):
         try:
             yield fromstring(piece)  # noqa: S314 - Python 3.10's expat stops entities that grow without bound
-        except ParseError:
+        except (ParseError, ValueError):
             continue
 
 
