@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from psij_like import Job, JobExecutor, JobStatus
+from psij_like import Job, JobExecutor, JobExecutorConfig, JobStatus
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
-from psij_like.executors.batch.grid_engine import GridEngineExecutorConfig
 
 # sbatch passes the environment on if asked for; qsub does not.
 _SBATCH = """\
@@ -106,12 +105,7 @@ class AtOnce:
     def _made(self, name: str) -> JobExecutor:
         work = self._place / "psij"
         if name == "local":
-            from psij_like import JobExecutorConfig
-
             return JobExecutor.get_instance(name, config=JobExecutorConfig(work_directory=work))
         quiet: dict[str, Any] = {"work_directory": work, "doorbell": False, "initial_queue_polling_delay": 600}
-        if name == "grid_engine":
-            config = GridEngineExecutorConfig(parallel_environment="smp", **quiet)
-            return JobExecutor.get_instance(name, config=config)
         config = BatchSchedulerExecutorConfig(**quiet)
         return Plain(config=config) if name == "plain" else JobExecutor.get_instance(name, config=config)

@@ -30,7 +30,7 @@ REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 NUMBERS = itertools.count()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drawn:
     """A job at random."""
 
@@ -44,6 +44,9 @@ class Drawn:
     sources: bool
     modes: tuple[StagingMode, StagingMode]
     launcher: str | None
+
+    def __repr__(self) -> str:
+        return f"Drawn({str(vars(self))[:5000]})"  # Hypothesis takes offence at long ones
 
 
 JOBS = st.builds(
