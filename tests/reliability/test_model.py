@@ -317,5 +317,5 @@ class Campaign(RuleBasedStateMachine):
         self.every_state_is_told_once_and_in_order()
 
 
-Campaign.TestCase.settings = tuned(3000, 100, stateful_step_count=40)
+Campaign.TestCase.settings = tuned(10_000, 400, stateful_step_count=40)
 TestCampaign = seed(SEED)(Campaign.TestCase)
