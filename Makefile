@@ -5,6 +5,8 @@
 # make test-slurm-versions    the tests of all executors and of Slurm on the Slurm of newer Debian releases, as root;
 #              VERSIONS="trixie sid" names them, PYTEST_ARGS="-k foo" runs a part. The first time it makes a folder of
 #              each, of 300 MB, with debootstrap in /var/cache/psij-like-test
+# make reliability    specifications, answers and faults by the thousand, as in docs/reliability.md: half an hour;
+#              PSIJ_TEST_SEED=7 makes a run again, PSIJ_RELIABILITY=0.1 is a tenth of it, PYTEST_ARGS="-k chaos" a part
 # make bench   the table of docs/performance.md; BENCH_ARGS=--quick for a rough one
 # make slurm-shell CMD='sinfo'   a command (without CMD: a shell) on a real four-node cluster, as root;
 #              SHELL_ARGS=--no-accounting starts it quicker
@@ -25,7 +27,7 @@ BENCH_ARGS ?=
 VERSIONS ?= trixie sid
 SLURM_TESTS := tests/executors tests/slurm/test_slurm_ends.py
 
-.PHONY: demo check test test-slurm-versions slurm-versions-here bench everything lint slurm-shell slurm-shell-here clean
+.PHONY: demo check test reliability reliability-here test-slurm-versions slurm-versions-here bench everything lint slurm-shell slurm-shell-here clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -42,6 +44,9 @@ ifeq ($(ROOT),0)
 test:
 	@$(AS_ORDINARY_USER) everything
 
+reliability:
+	@$(AS_ORDINARY_USER) reliability-here
+
 test-slurm-versions:
 	@$(AS_ORDINARY_USER) slurm-versions-here VERSIONS='$(VERSIONS)'
 
@@ -49,6 +54,8 @@ slurm-shell:
 	@$(AS_ORDINARY_USER) slurm-shell-here SHELL_ARGS='$(SHELL_ARGS)'
 else
 test: everything
+
+reliability: reliability-here
 
 test-slurm-versions: slurm-versions-here
 
@@ -67,6 +74,11 @@ everything: $(INSTALLED) lint
 	wait $$simulated || code=1; \
 	echo; echo 'On simulated schedulers:'; cat .simulated.log; exit $$code
 endif
+
+PSIJ_RELIABILITY ?= full
+reliability reliability-here: export PSIJ_RELIABILITY := $(PSIJ_RELIABILITY)
+reliability-here: $(INSTALLED)
+	.venv/bin/python -m pytest tests/reliability $(PYTEST_ARGS)
 
 test-slurm-versions slurm-versions-here: export PSIJ_TEST_SLURM_RELEASES := $(VERSIONS)
 slurm-versions-here: $(INSTALLED)

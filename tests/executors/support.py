@@ -141,3 +141,22 @@ def client(
         check=False,
         **options,
     )
+
+
+def start_client(
+    site: Site, config: JobExecutorConfig, script: str, *arguments: object, stdout: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
+    """Start a client as `client` does, and let it run."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLIENT + script],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        encoding="latin-1",
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(pickle.dumps((site.executor, config, arguments)).decode("latin-1"))
+    process.stdin.close()
+    process.stdin = None
+    return process

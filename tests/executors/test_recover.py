@@ -6,13 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from executors.sites import Site, sites
-from executors.support import CLIENT, client, ended, shell, submit, until, until_released
+from executors.support import client, ended, shell, start_client, submit, until, until_released
 from psij_like import Job, JobExecutor, JobExecutorConfig, JobState
 
 SUBMIT = """
@@ -86,24 +85,6 @@ def test_an_orphaned_submit_command_submits_nothing_that_runs(
 
 def alive(name: str) -> bool:
     return subprocess.run(["pgrep", "-f", name], capture_output=True, check=False).returncode == 0
-
-
-def start_client(site: Site, config: JobExecutorConfig, script: str, *arguments: object) -> subprocess.Popen[str]:
-    import pickle
-
-    process = subprocess.Popen(
-        [sys.executable, "-c", CLIENT + script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        encoding="latin-1",
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(pickle.dumps((site.executor, config, arguments)).decode("latin-1"))
-    process.stdin.close()
-    process.stdin = None
-    return process
 
 
 def test_jobs_of_a_client_that_died(

@@ -188,7 +188,11 @@ def test_defect_02_garbage_between_the_jobs_changes_no_report(data: st.DataObjec
 def test_defect_02_an_answer_that_breaks_off(cut: int) -> None:
     whole = "".join(BLOCKS)
     expected = COBALT.reports(Result((), 0, whole, ""))
-    found = COBALT.reports(Result((), 0, whole[:cut], ""))
+    try:
+        found = COBALT.reports(Result((), 0, whole[:cut], ""))
+    except Unavailable:
+        assert cut < len("JobID:")
+        return
     for report in list(found.values())[:-1]:
         assert report == expected[report.native_id]
     if found:

@@ -296,7 +296,11 @@ def test_defect_02_garbage_between_long_forms_changes_no_report(data: st.DataObj
 def test_defect_02_an_answer_that_breaks_off(cut: int) -> None:
     whole = "".join(BLOCKS)
     expected = LSF.detail_reports(0, Result((), 0, whole, ""))
-    found = LSF.detail_reports(0, Result((), 0, whole[:cut], ""))
+    try:
+        found = LSF.detail_reports(0, Result((), 0, whole[:cut], ""))
+    except Unavailable:
+        found = {}
+        assert "Job <" not in whole[:cut]
     for report in list(found.values())[:-1]:
         assert report == expected[report.native_id]
     text = json.dumps({"COMMAND": "bjobs", "RECORDS": RECORDS})

@@ -191,7 +191,11 @@ def test_defect_02_a_damaged_job_costs_no_other_job_anything(data: st.DataObject
 @given(st.integers(0, 20000))
 def test_defect_02_an_answer_that_breaks_off_says_nothing_wrong(cut: int) -> None:
     whole = document(*JOBS.values()).stdout
-    found: dict[str, Report] = dict(TORQUE.reports(Result((), 0, whole[:cut], "")))
+    try:
+        found: dict[str, Report] = dict(TORQUE.reports(Result((), 0, whole[:cut], "")))
+    except Unavailable:
+        assert "<Data>" not in whole[:cut]
+        return
     assert list(found) == list(EXPECTED)[: whole[:cut].count("</Job>")]
     assert all(EXPECTED[native_id] == report for native_id, report in found.items())
 

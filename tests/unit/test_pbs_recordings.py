@@ -219,6 +219,13 @@ def test_defect_02_an_answer_that_breaks_off_says_nothing_wrong(name: str, data:
     assert all(expected[native_id] == report for native_id, report in found.items())
 
 
+def test_half_an_answer_is_not_the_answer_that_there_is_no_job() -> None:
+    whole = document(JOBS).stdout
+    for end in (len(whole) // 2, len(whole) - 1):
+        with pytest.raises(Unavailable):
+            PBS.reports(Result((), 0, whole[:end], ""))
+
+
 @given(st.text(), st.text(), st.integers(0, 255))
 def test_parsers_are_total(stdout: str, stderr: str, exit_code: int) -> None:
     result = Result(("qstat",), exit_code, stdout, stderr)

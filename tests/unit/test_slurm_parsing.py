@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from psij_like._engine.backend import Refused, User
+from psij_like._engine.backend import Refused, Unavailable, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like.executors.batch.slurm import Slurm
@@ -134,7 +134,11 @@ def test_defect_02_an_answer_that_breaks_off(which: str, cut: int) -> None:
     parse, lines = PARSERS[which]
     whole = "\n".join(lines) + "\n"
     expected = parse(whole)
-    found = parse(whole[:cut])
+    try:
+        found = parse(whole[:cut])
+    except Unavailable:
+        assert cut < len(lines[0])
+        return
     unbroken = whole[:cut].split("\n")[:-1]
     for line in unbroken:
         native_id = line.split("|")[0]
@@ -159,8 +163,6 @@ def test_parsers_are_total(stdout: str, stderr: str, exit_code: int) -> None:
         lambda: SLURM.check_cancel(result),
         lambda: SLURM.native_id(result),
     ]
-    from psij_like._engine.backend import Unavailable
-
     for number, call in enumerate(calls):
         try:
             call()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
-import time
-
 import pytest
 
 from psij_like._engine.backend import Refused, Unavailable, User
@@ -13,7 +10,7 @@ from psij_like._engine.host import Result
 from psij_like.executors.batch.slurm import Slurm
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
-from recorded import names, recorded
+from recorded import SACCT, names, recorded, sacct_as_asked, seconds, squeue_as_asked
 
 VERSIONS = ("slurm-22.05", "slurm-24.11", "slurm-26.05")
 OLD = "slurm-22.05"  # the one with accounting
@@ -29,38 +26,14 @@ STATES = {
 }
 
 
-def seconds(text: str) -> str:
-    """A time as it is printed with SLURM_TIME_FORMAT=%s."""
-    try:
-        return str(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S")))
-    except ValueError:
-        return text
-
-
-def as_asked(result: Result) -> Result:
-    """A recording of squeue with other columns, in ours: id, state, start, end, reason."""
-    lines = []
-    for line in result.stdout.splitlines():
-        native_id, _, state, reason, _, start, end, *_ = [*line.split("|"), "", "N/A", "N/A"]
-        lines.append("|".join([native_id, state, seconds(start), seconds(end), reason]) + "\n")
-    return Result(result.argv, result.exit_code, "".join(lines), result.stderr)
-
-
 def squeue(version: str, name: str) -> dict[str, Report]:
-    return dict(SLURM.reports(as_asked(recorded(version, name))))
+    return dict(SLURM.reports(squeue_as_asked(recorded(version, name))))
 
 
 def sacct(version: str, name: str, *columns: str) -> dict[str, Report]:
-    """A recording of sacct with other columns, in ours: id, state, exit code, end, UID."""
-    result = recorded(version, name)
-    lines = []
-    for line in result.stdout.splitlines():
-        fields = dict(zip(columns, line.split("|"), strict=False))
-        lines.append("|".join([fields["id"], fields["state"], fields["code"], seconds(fields["end"]), "1000"]) + "\n")
-    return dict(SLURM.detail_reports(0, Result(result.argv, result.exit_code, "".join(lines), result.stderr)))
+    return dict(SLURM.detail_reports(0, sacct_as_asked(recorded(version, name), *columns)))
 
 
-LONG = ("id", "raw", "state", "code", "derived", "start", "end")
 SHORT = ("id", "state", "code", "derived", "start", "end")
 
 
@@ -208,7 +181,7 @@ def test_defect_03_a_controller_that_is_down_says_nothing_about_jobs(version: st
     ],
 )
 def test_accounting(name: str, state: JobState, reason: Reason, exit_code: int | None, signal: int | None) -> None:
-    (report,) = sacct(OLD, f"sacct-end-{name}", *LONG).values()
+    (report,) = sacct(OLD, f"sacct-end-{name}", *SACCT).values()
     assert (report.state, report.reason, report.exit_code, report.signal) == (state, reason, exit_code, signal)
     assert report.time is not None
     assert report.final
@@ -220,9 +193,9 @@ def test_accounting_of_a_time_limit() -> None:
 
 
 def test_accounting_of_arrays() -> None:
-    found = sacct(OLD, "sacct-end-array", *LONG)
+    found = sacct(OLD, "sacct-end-array", *SACCT)
     assert {native_id: report.exit_code for native_id, report in found.items()} == {f"25_{n}": n for n in range(5)}
-    found = sacct(OLD, "sacct-end-array-limited", *LONG)
+    found = sacct(OLD, "sacct-end-array-limited", *SACCT)
     assert found["26_5"].state is JobState.ACTIVE
     assert found["26_5"].time is None
 

@@ -228,9 +228,8 @@ SECRET = "SEC" + "RET"
 HOSTILE = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20).map(
     lambda text: f"{text}{SECRET}\n#SBATCH --nice=1\n$(touch /no)`no`"
 )
-PRINTABLE = st.text(st.sampled_from(list("ab 'é\"\\$`#;&|<>(){}[]*?~!=,:-%")), min_size=1, max_size=30).filter(
-    str.strip
-)
+PRINTABLE = st.text(st.sampled_from(list("ab 'é\"\\$`#;&|<>(){}[]*?~!=,:-%")), min_size=1, max_size=30)
+PRINTABLE = PRINTABLE.filter(str.strip)  # blank ones are refused
 QUICK = settings(deadline=None)
 
 

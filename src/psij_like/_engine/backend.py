@@ -46,6 +46,19 @@ class Unavailable(Exception):  # noqa: N818 - reads as what happened
         self.for_good = for_good
 
 
+def refuse_gibberish(result: Result, mark: str) -> None:
+    """Refuse an answer that prints something, but nothing of what answers about jobs are made: an error page, say.
+
+    Who took that for the answer that there is no job would give jobs up that live. `mark` is found in every answer that
+    names a job (a regular expression, in which ^ is the beginning of a line).
+
+    Raises:
+        Unavailable: it is none.
+    """
+    if result.stdout.strip() and not re.search(mark, result.stdout, re.MULTILINE):
+        raise Unavailable(str(result))
+
+
 class Refused(Exception):  # noqa: N818 - reads as what happened
     """The scheduler refused a request.
 
@@ -217,7 +230,8 @@ class Backend(ABC):
         if result.exit_code != 0:
             raise Refused(str(result), transient=self.is_transient(result))
         match = re.search(self.submitted, result.stdout, re.MULTILINE)
-        if match is None or not re.fullmatch(self.native_ids, match[1]):
+        whole = match is not None and "\n" in result.stdout[match.end() :]  # half an id is that of another job
+        if match is None or not whole or not re.fullmatch(self.native_ids, match[1]):
             raise ValueError(f"no job id in {result}")
         return match[1]
 

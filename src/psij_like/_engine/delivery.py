@@ -100,7 +100,8 @@ class Delivery:
     def hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
         """Run the submit command, again while it is refused for now; the native id.
 
-        A refusal may be wrong ("timed out"): each further try makes sure that no copy of an earlier one runs.
+        A refusal may be wrong ("timed out"): each further try, and whoever is told of the last one, can be sure that no
+        copy of an earlier one runs.
 
         Raises:
             SubmissionUnknownException: nobody knows whether the scheduler took it.
@@ -115,7 +116,14 @@ class Delivery:
                     return runs
             return self._hand_over(command, submission, attempt)
 
-        return persistently(hand_over, self._retry_for)
+        try:
+            return persistently(hand_over, self._retry_for)
+        except SubmitException:
+            # Whoever hears of the refusal may submit the job again, so no copy of this one may run from now on.
+            runs = None if attempt.open or submission.renew() else submission.claimant()
+            if runs is None:
+                raise
+            return runs
 
     def _hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
         try:

@@ -280,7 +280,8 @@ class SimulatedCluster:
             kind: "fail" (it says that it can't, as the real one would), "hang" (it does not end), "slow", "garble"
                 (noise in what it prints), "truncate" (its output breaks off) or "empty" (no output, exit code 0).
             rate: what share of the calls it befalls.
-            seconds: how long it takes ("slow": 1 by default) or hangs (None: until `clear_faults`) before it goes on.
+            seconds: how long it takes ("slow": 1 by default) or hangs (None: until `clear_faults`) before it goes on;
+                how long it takes to fail (None: no time).
             times: how often it happens; None: without end.
             performed: whether a command that fails or hangs has done its work before.
 

@@ -30,6 +30,7 @@ class Faults:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - the same mishaps again for the same seed
         self._faults: list[Fault] = []
+        self._spent: list[Fault] = []  # have happened often enough, but a command may still hang
 
     def add(self, fault: Fault) -> None:
         """Switch a fault on."""
@@ -37,9 +38,9 @@ class Faults:
 
     def clear(self) -> None:
         """Switch all of them off; commands that hang go on."""
-        for fault in self._faults:
+        for fault in (*self._faults, *self._spent):
             fault.over.set()
-        self._faults = []
+        self._faults, self._spent = [], []
 
     def befalling(self, command: str) -> list[Fault]:
         """The faults that befall this call; those that have happened often enough are gone afterwards."""
@@ -53,6 +54,7 @@ class Faults:
                 fault.times -= 1
                 if fault.times <= 0:
                     self._faults.remove(fault)
+                    self._spent.append(fault)
         return found
 
     def spoil(self, answer: Answer, fault: Fault) -> Answer:

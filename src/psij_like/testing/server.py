@@ -126,11 +126,11 @@ class Server:
         for fault in faults:
             if fault.kind in ("fail", "hang") and fault.performed:
                 early = await self._performed(call, reader, writer)
-            if fault.kind == "fail":
-                return self.personality.failure(call)
-            if fault.kind in ("slow", "hang"):
+            if fault.kind in ("slow", "hang") or fault.seconds:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(fault.over.wait(), fault.seconds)
+            if fault.kind == "fail":
+                return self.personality.failure(call)
         answer = early or await self._performed(call, reader, writer)
         for fault in faults:
             if fault.kind in ("garble", "truncate", "empty"):

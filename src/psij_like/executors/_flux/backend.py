@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from psij_like._engine.backend import Backend, Command, Unavailable, User
+from psij_like._engine.backend import Backend, Command, Unavailable, User, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.lines import LineReader
@@ -84,6 +84,8 @@ class Flux(Backend):
         """See `Backend.native_id`."""
         if result.exit_code != 0:
             return super().native_id(result)
+        if not result.stdout.endswith("\n"):
+            raise ValueError(f"no whole job id in {result}")  # half an id is that of another job
         return ids.normalised(result.stdout.strip().rpartition("\n")[2])
 
     def cluster(self, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -114,6 +116,7 @@ class Flux(Backend):
         """See `Backend.reports`."""
         if result.exit_code != 0:
             raise Unavailable(str(result))
+        refuse_gibberish(result, r"^[0-9]+\|")
         return self._list.read(result.stdout)
 
     def _listed(self, line: str) -> Report | None:

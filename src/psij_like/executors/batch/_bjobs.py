@@ -25,7 +25,7 @@ def records(result: Result) -> Iterator[dict[str, str]]:
 
 def long_records(result: Result) -> Iterator[dict[str, str]]:
     """The jobs in what `bjobs -UF` printed, as the fields of the other form."""
-    for text in re.split(r"^(?=Job <)", result.stdout, flags=re.MULTILINE):
+    for text in re.split(r"^-{20,}$|^(?=Job <)", result.stdout, flags=re.MULTILINE):
         head = re.match(r"Job <([0-9]+(?:\[[0-9]+\])?)>.* Status <([A-Z_]+)>", text)
         if head:
             code = re.search(r": Exited with exit code ([0-9]+)\.", text)

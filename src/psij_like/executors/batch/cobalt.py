@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Backend, Command, Refused, Unavailable
+from psij_like._engine.backend import Backend, Command, Refused, Unavailable, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import merged, minutes
@@ -113,6 +113,7 @@ class Cobalt(Backend):
         """See `Backend.reports`. No job at all: it exits with 1 and prints nothing."""
         if result.exit_code != 0 and (result.exit_code != 1 or result.stderr.strip() or result.stdout.strip()):
             raise Unavailable(str(result))
+        refuse_gibberish(result, "^JobID *:")
         pairs = re.findall(r"^JobID *: ([0-9]+)\n *State *: (\w+)$", result.stdout, re.MULTILINE)
         return {
             native_id: Report(native_id, _STATES.get(state), state, "", _WAITS.get(state)) for native_id, state in pairs

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from psij_like._engine.backend import Arrays, Backend, Command, Unavailable
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import clock, mebibytes, merged
@@ -149,6 +149,7 @@ class GridEngine(Backend):
             if re.search("job id .* not found|no jobs running since startup", result.stdout + result.stderr):
                 return {}
             raise Unavailable(str(result))
+        refuse_gibberish(result, "^={20,}$")
         return {report.native_id: report for report in ends(result.stdout)}
 
 

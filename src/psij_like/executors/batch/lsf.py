@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine.backend import Arrays, Backend, Command, Unavailable
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.options import mebibytes, merged, minutes
@@ -155,7 +155,7 @@ class Lsf(Backend):
         native_state, exit_reason = record.get("STAT", ""), record.get("EXIT_REASON", "")
         state, code = _STATES.get(native_state), _number(record.get("EXIT_CODE"))
         held = Reason.HELD if native_state == "PSUSP" else None
-        if re.search(_NEVER, record.get("PEND_REASON", "")):
+        if state is JobState.QUEUED and re.search(_NEVER, record.get("PEND_REASON", "")):
             return Report(native_id, state, native_state, record["PEND_REASON"], Reason.DEPENDENCY_FAILED)
         for word, cause_state, reason in _CAUSES if native_state == "EXIT" else ():
             if exit_reason.startswith(word):
@@ -170,6 +170,7 @@ class Lsf(Backend):
 
     def detail_reports(self, number: int, result: Result) -> Mapping[str, Report]:
         """See `Backend.detail_reports`."""
+        refuse_gibberish(result, "^Job <")
         return self._told(long_records(result))
 
 

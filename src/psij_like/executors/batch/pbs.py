@@ -95,9 +95,12 @@ class Pbs(Qsub):
             self._history = False  # next time
             raise Unavailable(str(result))
         try:
-            jobs = json.loads(result.stdout)["Jobs"] if result.exit_code in _PARTIAL else None
-        except (ValueError, KeyError, TypeError):
-            jobs = {} if result.exit_code == 0 and re.search('"pbs_server"', result.stdout) else None
+            said = json.loads(result.stdout) if result.exit_code in _PARTIAL else None
+        except (ValueError, RecursionError):
+            said = None
+        jobs = said.get("Jobs") if isinstance(said, dict) else None
+        if jobs is None and isinstance(said, dict) and result.exit_code == 0 and "pbs_server" in said:
+            jobs = {}  # it leaves the word out where there is no job
         if not isinstance(jobs, dict):
             raise Unavailable(str(result))
         facts = {native_id: job for native_id, job in jobs.items() if isinstance(job, dict)}

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from psij_like._engine.backend import Arrays, Command, Unavailable
+from psij_like._engine.backend import Arrays, Command, Unavailable, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
@@ -80,6 +80,7 @@ class PbsClassic(Qsub):
         """See `Backend.reports`."""
         if result.exit_code not in (0, 153) or (result.exit_code == 153 and not result.stdout.strip()):
             raise Unavailable(str(result))
+        refuse_gibberish(result, "<Data\\b")
         reports = (self._report(job) for job in _jobs(result.stdout))
         return {report.native_id: report for report in reports if report.native_id}
 
@@ -115,10 +116,10 @@ def _number(text: str | None) -> int | None:
 
 def _jobs(text: str) -> Iterator[Element]:
     """The whole jobs in a document, which may be cut off or spoilt somewhere."""
-    for piece in re.findall("<Job>.*?</Job>", text, re.DOTALL):
+    for piece in re.findall("<Job>(?:(?!<Job>).)*?</Job>", text, re.DOTALL):
         try:
             yield fromstring(piece)  # noqa: S314 - Python 3.10's expat stops entities that grow without bound
-        except ParseError:
+        except (ParseError, ValueError):
             continue
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from sys import intern
 from typing import ClassVar
 
-from psij_like._engine.backend import Arrays, Backend, Command, Unavailable, User
+from psij_like._engine.backend import Arrays, Backend, Command, Unavailable, User, refuse_gibberish
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.lines import LineReader
@@ -53,6 +53,7 @@ _FINAL: dict[str, tuple[JobState, Reason | None]] = {
 _HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
 _SIGNAL = re.compile(r"RaisedSignal:([0-9]{1,3})(?![0-9])")
 _ID = re.compile(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?")
+_ROW = r"^[0-9][0-9_+,%\[\]-]*\|"  # elements of an array that are not listed singly, too
 _EPOCH = (("SLURM_TIME_FORMAT", "%s"),)
 
 
@@ -127,6 +128,7 @@ class Slurm(Backend):
         """See `Backend.reports`."""
         if result.exit_code != 0:
             raise Unavailable(str(result))
+        refuse_gibberish(result, _ROW)
         return self._list.read(result.stdout)
 
     def _listed(self, line: str) -> Report | None:
@@ -169,6 +171,7 @@ class Slurm(Backend):
         """See `Backend.detail_reports`."""
         if result.exit_code != 0 and "Invalid job id specified" not in result.stderr:
             raise Unavailable(str(result), for_good="accounting storage is disabled" in result.stderr)
+        refuse_gibberish(result, _ROW)
         rows = (_row(line, 5 if number == 0 else 6) for line in result.stdout.split("\n"))
         reports = (self._detail(*fields[:5]) for fields in rows if fields is not None)
         return {report.native_id: report for report in reports}
