@@ -88,9 +88,9 @@ def test_all_is_told_as_it_was_whatever_the_scheduler_does(cluster: SimulatedClu
     heard: dict[str, list[JobStatus]] = {}
     campaign.executor.set_job_status_callback(lambda job, status: heard.setdefault(job.id, []).append(status))
     for command in ("sbatch", "squeue", "sacct"):  # scontrol, which jobs call, asks nobody
-        cluster.fault(command, kind="fail", rate=0.2)
         cluster.fault(command, kind="garble", rate=0.05)
         for performed in (False, True):
+            cluster.fault(command, kind="fail", rate=0.1, performed=performed)
             cluster.fault(command, kind="hang", rate=0.025, performed=performed)
     ends = [at_random.choice(ENDS) for _ in range(JOBS)]
     over = threading.Event()
