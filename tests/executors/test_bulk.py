@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,6 @@ import pytest
 from executors.sites import Site, sites
 from executors.support import Ear, active, attach, client, completed, ended, shell, until, until_released
 from psij_like import BulkSubmitException, InvalidJobException, Job, JobExecutor, JobExecutorConfig, JobSpec, JobState
-from psij_like._engine.backend import Command
-from psij_like._engine.host import Result
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 from psij_like.staging import StageIn, StageOut
 
@@ -57,22 +56,37 @@ def test_each_has_its_own_of_everything(executor: JobExecutor, ear: Ear, work_di
 
 
 @sites(having="submit")
-def test_jobs_that_are_alike_cost_one_command(
-    site: Site, executor: JobExecutor, work_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_that_are_alike_cost_one_command(site: Site, executor: JobExecutor) -> None:
     assert isinstance(executor, BatchSchedulerExecutor)
-    runs: list[Sequence[str]] = []
-    run = executor._source.run
-
-    def counted(command: Command, output: Path | None = None) -> Result:
-        runs.append(command.argv)
-        return run(command, output)
-
-    monkeypatch.setattr(executor._source, "run", counted)
+    before = executor.commands_run
     jobs = submitted(executor, [shell(f"exit {number}", name="alike") for number in range(5)])
-    commands = [argv for argv in runs if argv[0] == site.submit and "jobs" not in argv]
-    assert len(commands) == (1 if executor._backend.arrays else 5)
     assert [ended(job).exit_code for job in jobs] == list(range(5))
+    if site.executor != site.submit:  # else it is the same command that asks
+        submissions = executor.commands_run[site.submit] - before.get(site.submit, 0)
+        assert submissions == (1 if executor._backend.arrays else 5)
+
+
+@sites(having="queries")
+def test_the_scheduler_is_asked_seldom(site: Site, executor: JobExecutor, work_directory: Path) -> None:
+    """One query for all jobs, at most one in the shortest interval, fewer while nothing changes, and none at rest."""
+    assert isinstance(executor, BatchSchedulerExecutor)
+    go = work_directory / "go"
+    jobs = submitted(executor, [shell(until_released(go), name="alike") for _ in range(5)])
+    for job in jobs:
+        active(job)
+    begun, before = time.monotonic(), _asked(site, executor)
+    until(lambda: _asked(site, executor) - before >= 3)
+    assert time.monotonic() - begun >= 2 * executor._settings.minimum_polling_interval
+    go.touch()
+    completed(*jobs)
+    until(lambda: not executor._tracker()._running)
+    at_rest = executor.commands_run
+    time.sleep(2 * executor._settings.minimum_polling_interval)
+    assert executor.commands_run == at_rest
+
+
+def _asked(site: Site, executor: BatchSchedulerExecutor) -> int:
+    return executor.commands_run.get(site.queries[0], 0)
 
 
 @sites(having="submit")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +30,7 @@ class BatchSource:
         backend: the scheduler.
         host: where its commands run.
         timeout: seconds that a command may take.
+        commands: how many of each of the scheduler's commands were run.
         cluster: the variables that choose the cluster; later changes of this process's environment do not matter.
     """
 
@@ -35,6 +38,8 @@ class BatchSource:
     host: Host
     timeout: float
     cluster: Mapping[str, str]
+    commands: Counter[str] = field(default_factory=Counter)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
     _probed: bool = False
     _largest_array: int | None = None
     _useless: set[int] = field(default_factory=set)  # detail commands that do not work at this site
@@ -78,6 +83,8 @@ class BatchSource:
 
     def run(self, command: Command, output: Path | None = None) -> Result:
         """Run one of the backend's commands. CommandError if it gives no result."""
+        with self._counting:
+            self.commands[command.argv[0]] += 1
         environment = {**self.backend.environment(os.environ), **self.cluster, **dict(command.variables)}
         return self.host.run(
             command.argv, timeout=self.timeout, environment=environment, stdin=command.stdin, output=output

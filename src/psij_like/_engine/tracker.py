@@ -128,6 +128,7 @@ class Tracker:
         self._want_details: dict[Tracked, None] = {}
         self._to_withdraw: dict[Tracked, None] = {}
         self._asking = False
+        self._details_due = False
         self._asked_at = float("-inf")
         self._interval = pace.shortest
         self._next_poll = float("inf")
@@ -235,6 +236,8 @@ class Tracker:
                 self._look(job)
         if not self._asking and now >= self._next_poll:
             self._ask()
+        elif not self._asking and self._details_due:
+            self._ask_at_once([])  # the list has just been asked for
 
     def _add(self, job: Tracked) -> None:
         job.evidence.trusted = self.source.trusted
@@ -357,19 +360,24 @@ class Tracker:
         if not jobs:
             self._next_poll = float("inf")
             return
+        self._asked_at = monotonic()
+        self._ask_at_once(jobs)
+
+    def _ask_at_once(self, jobs: Sequence[Tracked]) -> None:
+        """Start a query about jobs, if any, and about the details that are wanted."""
         detailed, hopeless = list(self._want_details), list(self._to_withdraw)
         self._want_details.clear()
         self._to_withdraw.clear()  # the next answer tells if they are still there
         self._asking = True
-        self._asked_at = monotonic()
+        self._details_due = False
         try:
             threading.Thread(
                 target=self._query, args=(jobs, detailed, hopeless), name="psij-like query", daemon=True
             ).start()
         except RuntimeError as error:  # no thread can be had now
-            self._take_answers(
-                [_Answer(jobs, False, Unreachable(str(error))), _Answer(detailed, True, Unreachable(""))]
-            )
+            why = Unreachable(str(error))
+            asked = [_Answer(jobs, False, why)] if jobs else []
+            self._take_answers([*asked, _Answer(detailed, True, why)])
 
     def _query(self, jobs: Sequence[Tracked], detailed: Sequence[Tracked], hopeless: Sequence[Tracked]) -> None:
         if hopeless:
@@ -377,7 +385,7 @@ class Tracker:
                 self.source.withdraw(hopeless)
             except Unreachable as error:
                 _log.warning("jobs that can never start could not be cancelled; that is tried again: %s", error)
-        answers = [_answer(self.source.poll, jobs, details=False)]
+        answers = [_answer(self.source.poll, jobs, details=False)] if jobs else []
         if detailed:
             answers.append(_answer(self.source.details, detailed, details=True))
         self._post(lambda: self._take_answers(answers))
@@ -402,10 +410,9 @@ class Tracker:
             changed = False  # back off, whichever of the sources does not answer
         self._interval = self._pace.shortest if changed else min(self._interval * 1.5, self._pace.longest)
         if self._jobs:
-            jitter = _random.uniform(0.9, 1.1)
+            jitter = _random.uniform(1.0, 1.2)
             self._next_poll = max(self._asked_at + self._interval * jitter, now)
-            if self._want_details and changed:
-                self._next_poll = now
+            self._details_due = changed and bool(self._want_details)
 
     def _failed(self, answer: _Answer) -> None:
         alive = [job for job in answer.asked if job in self._jobs.get(job.native_id, ())]

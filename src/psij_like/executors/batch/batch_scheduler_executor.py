@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -110,6 +111,19 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             InvalidJobException: the job can not be run as it is.
         """
         return self._backend.directives(self.plan(job))
+
+    @property
+    def commands_run(self) -> dict[str, int]:
+        """How many of each of the scheduler's commands this executor has had run, those of its tracker included.
+
+        Executors of the same name, `url` and configuration share a tracker in a process, and so its commands.
+        """
+        followed = self._tracker().source
+        sources = [self._source, *([followed] if isinstance(followed, BatchSource) else [])]
+        counts: Counter[str] = Counter()
+        for source in {id(source): source for source in sources}.values():
+            counts.update(source.commands)
+        return dict(counts)
 
     def _may_be_id(self, native_id: str) -> bool:
         return re.fullmatch(self._backend.native_ids, native_id) is not None
