@@ -37,9 +37,12 @@ class Row:
 ROWS = (
     Row("local: /bin/true, submit to all final", "local", "completion", 1000, (OURS, THEIRS, BARE), "jobs/s"),
     Row("local: submission", "local", "submission", 1000, (OURS, THEIRS, BARE), "jobs/s"),
+    Row("local: the same in bulk", "local-bulk", "completion", 1000, (OURS, THEIRS, BARE), "jobs/s"),
     Row("local: process end to callback, median", "notice-local", "median", 40, (OURS, THEIRS), "ms", False, 1e3),
     Row("local: process end to callback, 90 %", "notice-local", "p90", 40, (OURS, THEIRS), "ms", False, 1e3),
+    Row("local: the same beside 1000 jobs, median", "notice-local-many", "median", 40, (OURS,), "ms", False, 1e3),
     Row("Slurm: submission", "slurm", "submission", 200, (OURS, THEIRS, BARE), "jobs/s"),
+    Row("Slurm: submission in bulk", "slurm-bulk", "submission", 1000, (OURS, THEIRS, BARE), "jobs/s"),
     Row("Slurm: /bin/true, submit to all final", "slurm-all", "completion", 200, (OURS,), "jobs/s"),
     Row("Slurm: process end to callback, median", "notice-slurm", "median", 20, (OURS, THEIRS), "ms", False, 1e3),
     Row("Slurm: process end to callback, 90 %", "notice-slurm", "p90", 20, (OURS, THEIRS), "ms", False, 1e3),
@@ -121,11 +124,11 @@ def main() -> None:
             for number in range(pairs_of(row.measure, options.quick)):
                 for library in row.by[:: -1 if number % 2 else 1]:  # nobody always comes first
                     count = max(1, row.count // (5 if options.quick else 1))
-                    if row.measure == "slurm":
+                    if row.measure in ("slurm", "slurm-bulk"):
                         occupy()
                     results.setdefault((library, row.measure), []).append(measure(library, row.measure, count))
                     if "slurm" in row.measure:
-                        drain(cancel=row.measure == "slurm")
+                        drain(cancel=row.measure in ("slurm", "slurm-bulk"))
         lines.append(table_line(row, results))
         print(lines[-1], flush=True)
     table = "\n".join([*lines, "", machine()])

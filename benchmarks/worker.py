@@ -56,8 +56,8 @@ def submit(library: Any, name: str, count: int, *, wait: bool, bulk: bool = Fals
     return figures
 
 
-def notice(library: Any, name: str, count: int, **options: object) -> Figures:
-    """Seconds from the end of a process to its callback."""
+def notice(library: Any, name: str, count: int, *, beside: int = 0, **options: object) -> Figures:
+    """Seconds from the end of a process to its callback, while so many other jobs run."""
     delays: list[float] = []
     told = threading.Semaphore(0)
     directory = Path(tempfile.mkdtemp(prefix="benchmark-"))
@@ -69,6 +69,9 @@ def notice(library: Any, name: str, count: int, **options: object) -> Figures:
             told.release()
 
     runner = executor(library, name, **options)
+    others = [library.Job(library.JobSpec(executable="/bin/sleep", arguments=["600"])) for _ in range(beside)]
+    for other in others:
+        runner.submit(other)
     runner.set_job_status_callback(listen)
     # Ends spread over seconds (on Slurm over more than a default polling interval of psij-python's).
     longest = 0.7 if name == "local" else 40.0
@@ -83,6 +86,9 @@ def notice(library: Any, name: str, count: int, **options: object) -> Figures:
     for _ in range(count):
         if not told.acquire(timeout=180):
             raise RuntimeError("a job's end was not told within three minutes")
+    runner.set_job_status_callback(None)
+    for other in others:
+        other.cancel()
     ordered = sorted(delays)
     return {"median": statistics.median(ordered), "p90": ordered[int(0.9 * (len(ordered) - 1))]}
 
@@ -139,6 +145,15 @@ def bare_slurm(count: int) -> Figures:
     return {"submission": rate}
 
 
+def bare_array(count: int) -> Figures:
+    """One sbatch for an array."""
+    start = time.perf_counter()
+    command = ["sbatch", "--parsable", f"--array=1-{count}", "--output=/dev/null", "--wrap", "/bin/true"]
+    subprocess.run(command, check=True, capture_output=True)
+    return {"submission": count / (time.perf_counter() - start)}
+
+
+_NOTICES: dict[str, dict[str, Any]] = {"": {}, "polling": {"doorbell": False}, "many": {"beside": 1000}}
 _SUBMISSIONS: dict[str, dict[str, bool]] = {
     "local": {"wait": True},
     "local-bulk": {"wait": True, "bulk": True},
@@ -151,14 +166,19 @@ _SUBMISSIONS: dict[str, dict[str, bool]] = {
 def main(library_name: str, measure: str, count: int) -> Figures:
     """The figures of one measurement."""
     if library_name == "bare":
+        if measure == "slurm-bulk":
+            return bare_array(count)
         return bare_local(count) if measure.startswith("local") else bare_slurm(count)
     library = importlib.import_module(library_name)
     if measure in _SUBMISSIONS:
-        return submit(library, measure.partition("-")[0], count, **_SUBMISSIONS[measure])
+        manner = dict(_SUBMISSIONS[measure])
+        if not hasattr(library.JobExecutor, "submit_bulk"):
+            manner["bulk"] = False
+        return submit(library, measure.partition("-")[0], count, **manner)
     if measure == "objects":
         return objects(library, count)
     place, _, how = measure.removeprefix("notice-").partition("-")
-    return notice(library, place, count, **({"doorbell": False} if how == "polling" else {}))
+    return notice(library, place, count, **_NOTICES[how])
 
 
 if __name__ == "__main__":
