@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.plot import Bar, draw
+
 OURS, THEIRS, BARE = "psij_like", "psij", "bare"
 START, END = "<!-- table -->", "<!-- end of table -->"
 
@@ -136,27 +138,37 @@ def main() -> None:
     if options.write:
         before, _, rest = options.write.read_text().partition(START)
         options.write.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}")
+        draw([bar(row, results) for row in ROWS], options.write.with_suffix(".svg"))
+
+
+def ratio(row: Row, results: dict[tuple[str, str], list[dict[str, float]]], other: str) -> float | None:
+    """Ours to another's: the median of the ratios of runs that followed each other."""
+    if other not in row.by or (other, row.measure) not in results:
+        return None
+    pairs = zip(results[OURS, row.measure], results[other, row.measure], strict=True)
+    return statistics.median(ours[row.figure] / theirs[row.figure] for ours, theirs in pairs)
 
 
 def table_line(row: Row, results: dict[tuple[str, str], list[dict[str, float]]]) -> str:
-    """The medians, and the medians of the ratios of runs that followed each other."""
-    taken = {
-        library: [run[row.figure] * row.scale for run in results[library, row.measure]]
-        for library in row.by
-        if (library, row.measure) in results
-    }
-
-    def ratio(other: str) -> str:
-        if other not in taken:
-            return ""
-        pairs = zip(taken[OURS], taken[other], strict=True)
-        return short(statistics.median(ours / theirs for ours, theirs in pairs))
+    """The medians, and the ratios."""
 
     def median(library: str) -> str:
-        return f"{short(statistics.median(taken[library]))} {row.unit}" if library in taken else ""
+        if library not in row.by or (library, row.measure) not in results:
+            return ""
+        taken = [run[row.figure] * row.scale for run in results[library, row.measure]]
+        return f"{short(statistics.median(taken))} {row.unit}"
 
-    figures = (median(OURS), median(THEIRS), median(BARE), ratio(THEIRS), ratio(BARE))
+    ratios = (ratio(row, results, other) for other in (THEIRS, BARE))
+    figures = (*map(median, (OURS, THEIRS, BARE)), *("" if one is None else short(one) for one in ratios))
     return f"| {row.title} | {' | '.join(figures)} |"
+
+
+def bar(row: Row, results: dict[tuple[str, str], list[dict[str, float]]]) -> Bar:
+    """The line of the picture."""
+    opponent, limit = (ratio(row, results, other) for other in (THEIRS, BARE))
+    if opponent is not None and not row.more_is_better:
+        opponent = 1 / opponent
+    return Bar(row.title, opponent, limit)
 
 
 def short(number: float) -> str:
