@@ -4,7 +4,7 @@
 # prints the name of a node once for each process, and psij_reserved: exit codes that the scheduler gives a meaning of
 # its own, which it gets as 1. Everything of the user's is in body.sh and elements.
 # The scheduler may have started it by another shell, or have read it from a pipe.
-case $- in *p*) ;; *) exec /bin/bash -p "$psij_dir/submit" ;; esac
+case $- in *p*) ;; *) exec /bin/bash -p "$psij_dir/submit.$psij_token" ;; esac
 # The shell is privileged (-p): it reads neither BASH_ENV nor functions from the environment, so that nothing of the
 # submitter's stands in for the commands below. The user's own scripts get all that back.
 set +eufvx +o noclobber

@@ -229,7 +229,8 @@ GRID_ENGINE = replace(
     dependencies=("afterany",),
     cancel="qdel",
     queries=("qstat", "qacct"),
-    nothing="echo '<job_info><queue_info></queue_info></job_info>'",
+    nothing="""case $0 in *qacct) echo 'error: job id 1 not found' >&2; exit 1 ;; esac
+echo '<job_info><queue_info></queue_info></job_info>'""",
     mystery="s/<state>.*</<state>?</",
 )
 _BY_BINDINGS = bindings.available()  # nothing is left to ask of a command then

@@ -53,7 +53,8 @@ def read(flux: Flux, plan: Callable[..., Plan]) -> Read:
 
     def jobspec(custom: dict[str, object] | None = None, **fields: Any) -> Any:
         attributes = JobAttributes(**fields.pop("attributes", {}), custom_attributes=custom)
-        return json.loads(flux.extra_files(plan(attributes=attributes, **fields))["jobspec.json"])
+        (text,) = flux.extra_files(plan(attributes=attributes, **fields)).values()
+        return json.loads(text)
 
     return jobspec
 
@@ -135,7 +136,7 @@ def test_custom_attributes(read: Read, flux: Flux, plan: Callable[..., Plan]) ->
 def test_urgency(flux: Flux, plan: Callable[..., Plan], given: object, urgency: int) -> None:
     job = plan(attributes=JobAttributes(custom_attributes={"flux.urgency": given}))
     argv = flux.submit_command(job, Path("/w/submit")).argv
-    assert argv == ("flux", "job", "submit", f"--urgency={urgency}", "/w/jobspec.json")
+    assert argv == ("flux", "job", "submit", f"--urgency={urgency}", f"/w/jobspec.{job.token}")
     assert (f"urgency={urgency}" in flux.directives(job)) == (urgency != 16)
 
 

@@ -41,7 +41,7 @@ def intent(*jobs: str, **facts: Any) -> dict[str, object]:
 def created(store: Store, name: str, **facts: Any) -> JobFiles:
     """A job that was written down whole."""
     submission = store.create(name)
-    submission.write("submit", "psij_token=00ff\necho psij_token=00ff\n", 0o700)
+    submission.write("submit.00ff", "psij_token=00ff\necho psij_token=00ff\n", 0o700)
     submission.write_body(DATA, intent(name, **facts))
     return JobFiles(submission, name)
 
@@ -77,7 +77,7 @@ def test_modes(store: Store) -> None:
     finally:
         os.umask(old)
     assert mode(files.submission.path("body.sh")) == 0o600
-    assert mode(files.submission.path("submit")) == 0o700
+    assert mode(files.submission.path("submit.00ff")) == 0o700
     for directory in (files.directory, *files.directory.parents[:4]):
         assert mode(directory) == 0o700
     (ledger,) = ledgers(store)
@@ -143,29 +143,24 @@ def test_a_cancel_is_marked_where_the_job_looks(store: Store) -> None:
         assert files.mark_cancelled() is None
 
 
-def token_of(files: JobFiles) -> str:
-    return files.submission.path("submit").read_text().split("\n")[0].removeprefix("psij_token=")
-
-
 def test_renew_gives_a_new_token_once_no_earlier_copy_can_run(store: Store) -> None:
-    assert not store.create("b").renew()  # nothing was ever written that could run
-    files = created(store, "a")
-    submission = files.submission
-    submission.write("submit.out", "an orphan's")
-    with submission.path("submit.out").open("r+") as orphan:
-        assert submission.renew()
-        submission.write("submit.out", "")
-        orphan.write("17")
-    assert submission.path("submit.out").read_text() == ""
-    new = token_of(files)
-    assert new != "00ff"
-    assert submission.path("submit").read_text() == f"psij_token={new}\necho psij_token=00ff\n"
+    assert store.create("b").renew() is None  # nothing was ever written that could run
+    submission = created(store, "a").submission
+    submission.write("answer.00ff", "an orphan's")
+    submission.write("jobspec.00ff", "x 00ff")
+    assert submission.token() == "00ff"
+    new = submission.renew()
+    assert new not in (None, "00ff")
+    assert submission.token() == new
+    assert submission.path("submit.00ff").read_text() == "psij_token=00ff\necho psij_token=00ff\n"
+    assert submission.path(f"submit.{new}").read_text() == f"psij_token={new}\necho psij_token={new}\n"
+    assert submission.path(f"jobspec.{new}").read_text() == f"x {new}"
+    assert not submission.path(f"answer.{new}").exists()
     assert submission.intent() == intent("a")
     assert submission.claimant() is None
     submission.path(f"claim.{new}").symlink_to("17")
     assert submission.claimant() == "17"
-    assert not submission.renew()
-    assert token_of(files) == new
+    assert submission.renew() is None
 
 
 def test_renew_leaves_it_to_a_process_that_is_at_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,15 +170,14 @@ def test_renew_leaves_it_to_a_process_that_is_at_it(store: Store, monkeypatch: p
     try:
         with monkeypatch.context() as patch:
             patch.setattr("psij_like._engine.job_files.this_process", lambda: other)
-            assert files.submission.renew()
-        theirs = token_of(files)
-        assert not files.submission.renew()
-        assert token_of(files) == theirs
+            theirs = files.submission.renew()
+        assert theirs is not None
+        assert files.submission.renew() is None
+        assert files.submission.token() == theirs
     finally:
         sleeper.kill()
         sleeper.wait()
-    assert files.submission.renew()  # it died
-    assert token_of(files) != theirs
+    assert files.submission.renew() not in (None, theirs)  # it died
     assert {path.name for path in files.directory.glob("claim.*")} == {"claim.00ff", f"claim.{theirs}"}
 
 
@@ -202,7 +196,7 @@ def test_of_many_that_renew_at_once_one_does(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr("psij_like._engine.job_files.this_process", lambda: Submitter("elsewhere", 1, "x"))
     with ThreadPoolExecutor(8) as pool:
         won = list(pool.map(lambda _: Submission(store.host, store.path("a")).renew(), range(8)))
-    assert sum(won) == 1
+    assert sum(token is not None for token in won) == 1
 
 
 @pytest.mark.parametrize(

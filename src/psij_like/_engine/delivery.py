@@ -11,9 +11,9 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from psij_like._engine.backend import Backend, Command, Refused
+from psij_like._engine.backend import Backend, Refused
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.host import CommandError, CommandMissing, Result
@@ -63,14 +63,13 @@ class Delivery:
     def _backend(self) -> Backend:
         return self._source.backend
 
-    def write_down(self, submission: Submission, plans: Sequence[Plan], bell: Doorbell | None) -> Command:
-        """Write all that jobs need, and the intent to submit them; the command that does.
+    def write_down(self, submission: Submission, plans: Sequence[Plan], bell: Doorbell | None) -> None:
+        """Write all that jobs need, and the intent to submit them.
 
         They differ in what their bodies are told, and in nothing that the scheduler is told. One of them is submitted
         alone, several as an array.
         """
         plan = plans[0]
-        command = self._backend.submit_command(plan, submission.path("submit"))
         inheritance = self._inheritance(plan)
         rings = [bell.of(each.job_id) if bell is not None else None for each in plans]
         how = {"token": plan.token, "walltime": plan.walltime, "array": plan.array is not None}
@@ -83,9 +82,8 @@ class Delivery:
             submission.write("elements", "".join(lines))
         for name, text in self._backend.extra_files(plan).items():
             submission.write(name, text)
-        submission.write("submit", self._backend.script(plan), 0o700)
+        submission.write(f"submit.{plan.token}", self._backend.script(plan), 0o700)
         submission.write_body(data, intent_of(self._backend.name, plans) | how)
-        return command
 
     def _inheritance(self, plan: Plan) -> Inheritance:
         """What the job's body has to add to the environment it finds, and what to take away."""
@@ -97,7 +95,7 @@ class Delivery:
             return Inheritance(add=inherited)
         return Inheritance(remove=frozenset(inherited))
 
-    def hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
+    def hand_over(self, plan: Plan, submission: Submission, attempt: Attempt) -> str:
         """Run the submit command, again while it is refused for now; the native id.
 
         A refusal may be wrong ("timed out"): each further try, and whoever is told of the last one, can be sure that no
@@ -110,11 +108,14 @@ class Delivery:
         tries = itertools.count()
 
         def hand_over() -> str:
-            if next(tries) and not submission.renew():
-                runs = submission.claimant()
+            nonlocal plan
+            if next(tries):
+                token = submission.renew()
+                runs = submission.claimant() if token is None else None
                 if runs is not None:
                     return runs
-            return self._hand_over(command, submission, attempt)
+                plan = replace(plan, token=token or plan.token)
+            return self._hand_over(plan, submission, attempt)
 
         try:
             return persistently(hand_over, self._retry_for)
@@ -125,10 +126,11 @@ class Delivery:
                 raise
             return runs
 
-    def _hand_over(self, command: Command, submission: Submission, attempt: Attempt) -> str:
+    def _hand_over(self, plan: Plan, submission: Submission, attempt: Attempt) -> str:
+        command = self._backend.submit_command(plan, submission.path(f"submit.{plan.token}"))
         try:
             attempt.open = True  # an interruption from here on leaves the command running
-            result = self._source.run(command, output=submission.path("submit.out"))
+            result = self._source.run(command, output=submission.path(f"answer.{plan.token}"))
         except CommandMissing as error:
             attempt.open = False
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
@@ -157,14 +159,14 @@ class Delivery:
 
     def _printed_id(self, submission: Submission) -> str | None:
         """The id that the submit command of a client printed which did not live to read it."""
-        out = submission.host.read(submission.path("submit.out"))
+        out = submission.host.read(submission.path(f"answer.{submission.token()}"))
         try:
             return self._backend.native_id(Result((), 0, out, "")) if out else None
         except (Refused, ValueError):
             return None
 
     def _again(self, submission: Submission, plan: Plan) -> str | None:
-        if not submission.renew():
+        token = submission.renew()
+        if token is None:
             return submission.claimant()  # it has just started
-        command = self._backend.submit_command(plan, submission.path("submit"))
-        return self.hand_over(command, submission, Attempt())
+        return self.hand_over(replace(plan, token=token), submission, Attempt())

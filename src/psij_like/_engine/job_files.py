@@ -3,11 +3,11 @@
 A submission has a directory of its own, named by the job's id (or by that of the first of many that are submitted
 together). The client writes, before it submits:
 
-    submit       the script that the scheduler gets
+    submit.TOKEN  the script that the scheduler gets; further files that a scheduler wants end in the token, too
     elements     of many jobs that are submitted together: what is special about each, a line for each
     body.sh      what the jobs' bodies need: arguments, environment, paths (mode 0600). Its last line is the intent:
                  specifications, executor, submitter, time. It is written last: where that line is whole, all is
-    submit.out   what the submit command printed, written by the command itself
+    answer.TOKEN  what the submit command printed, written by the command itself
 
 The job itself writes there, or, if it is one of many, into a directory below that its index names:
 
@@ -35,7 +35,7 @@ from typing import Any
 
 from psij_like._engine.host import Host
 from psij_like._engine.record import Record, events_of, record_of
-from psij_like._engine.submitter import submitter, this_process
+from psij_like._engine.submitter import Submitter, submitter, this_process
 
 _VOID = "void:"
 _RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
@@ -91,11 +91,24 @@ class Submission:
         claims = [self.host.link_target(self.path(name)) for name in links]
         return next((claim for claim in claims if claim is not None and not claim.startswith(_VOID)), None)
 
-    def renew(self) -> bool:
+    def token(self) -> str | None:
+        """The token of the newest copies; None if nothing was ever written that could run."""
+        token = _token(self.intent().get("token"))
+        while token is not None:
+            target = self.host.link_target(self.path(f"claim.{token}")) or ""
+            if not target.startswith(_VOID):
+                return token
+            token = _successor(target)[0]
+        return None
+
+    def renew(self) -> str | None:
         """Make ready to submit again, though earlier copies may yet start: they run nothing from now on.
 
-        Whoever submits again takes the place of the copies before, which only one can do. False if one of these runs or
-        has run, or if another process is at it.
+        Whoever submits again takes the place of the copies before, which only one can do. All that the new copies are
+        made of has names of its own, so that orphaned commands and copies that read their script late have their own.
+
+        Returns:
+            The new token; None if one of the copies before runs or has run, or if another process is at it.
         """
         token = _token(self.intent().get("token"))
         while token is not None:
@@ -106,28 +119,35 @@ class Submission:
             except FileExistsError:
                 token = self._taken_by(link)
                 continue
-            self.host.remove(self.path("submit.out"))  # an orphaned command may yet write to it
-            script = self.host.read(self.path("submit")) or ""
-            script = re.sub("^psij_token=[0-9a-f]+$", f"psij_token={new}", script, count=1, flags=re.MULTILINE)
-            self.host.write(self.path("submit"), script, 0o700)
-            return True
-        return False
+            first = str(self.intent().get("token"))
+            for name in self.host.names(Path(self.directory)):
+                kind, _, of = name.rpartition(".")
+                if of == first and kind not in ("claim", "answer"):
+                    text = self.host.read(self.path(name)) or ""
+                    self.write(f"{kind}.{new}", text.replace(first, new), 0o700)
+            return new
+        return None
 
     def _taken_by(self, link: Path) -> str | None:
         """The token of the copies after those with that claim, if whoever submitted these has died; None if not."""
         target = self.host.link_target(link) or ""
-        try:
-            token, *who = json.loads(target.removeprefix(_VOID)) if target.startswith(_VOID) else [None]
-        except (ValueError, TypeError):
-            return None
-        process = submitter(who)
+        token, process = _successor(target) if target.startswith(_VOID) else (None, None)
         if process is None or process.may_be_at_it(self.host.age(link) or 0.0):
             return None
-        return _token(token)
+        return token
 
     def remove(self) -> None:
         """Forget the directory."""
         self.host.remove(Path(self.directory))
+
+
+def _successor(target: str) -> tuple[str | None, Submitter | None]:
+    """The token of the copies after those that may not run, and who submits them."""
+    try:
+        token, *who = json.loads(target.removeprefix(_VOID))
+    except (ValueError, TypeError):
+        return None, None
+    return _token(token), submitter(who)
 
 
 def _token(text: object) -> str | None:

@@ -73,12 +73,12 @@ class Flux(Backend):
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """See `Backend.extra_files`."""
-        return {"jobspec.json": json.dumps(jobspec.jobspec(plan, self.custom(plan)))}
+        return {f"jobspec.{plan.token}": json.dumps(jobspec.jobspec(plan, self.custom(plan)))}
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """See `Backend.submit_command`."""
         urgency = f"--urgency={jobspec.urgency(self.custom(plan))}"
-        return Command(("flux", "job", "submit", urgency, str(script.with_name("jobspec.json"))))
+        return Command(("flux", "job", "submit", urgency, str(script.with_name(f"jobspec.{plan.token}"))))
 
     def native_id(self, result: Result) -> str:
         """See `Backend.native_id`."""

@@ -43,7 +43,7 @@ def jobspec(plan: Plan, custom: Mapping[str, object]) -> dict[str, Any]:
     if need.exclusive:
         node["exclusive"] = True
     node["with"] = [{"type": "slot", "count": 1, "label": "task", "with": inside}]
-    script = octal_word(str(plan.job_directory / "submit"))
+    script = octal_word(str(plan.job_directory / f"submit.{plan.token}"))
     command = ["/bin/bash", "-p", "-c", f"exec /bin/bash -p {script}"]
     made = {
         "version": 1,

@@ -162,8 +162,8 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             plans[0] = replace(first, array=len(batch))
         with self._remembered(batch, attempt) as submission:
             self._learn(plans[0])
-            command = self._delivery.write_down(submission, plans, self._tracker().doorbell)
-            native_id = self._delivery.hand_over(command, submission, attempt)
+            self._delivery.write_down(submission, plans, self._tracker().doorbell)
+            native_id = self._delivery.hand_over(plans[0], submission, attempt)
         members = [(job, JobFiles(submission, job.id, index)) for job, index in _numbered(batch)]
         return self._accepted(members, native_id, plans[0].walltime)
 

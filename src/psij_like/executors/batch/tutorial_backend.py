@@ -62,7 +62,7 @@ class TutorialBackend(Backend):
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """The body, which the plug-in's script starts."""
-        return {"launch": render("tutorial", script_data(plan))}
+        return {f"launch.{plan.token}": render("tutorial", script_data(plan))}
 
     def script(self, plan: Plan) -> str:
         """See `Backend.script`."""
@@ -81,7 +81,7 @@ class TutorialBackend(Backend):
             "custom_attributes": attributes,
             "formatted_job_duration": str(timedelta(seconds=plan.walltime)),
             "psij": {
-                "launch_command": ["/bin/bash", "-p", shell_word(str(plan.job_directory / "launch"))],
+                "launch_command": ["/bin/bash", "-p", shell_word(str(plan.job_directory / f"launch.{plan.token}"))],
                 "script_dir": str(plan.job_directory),
             },
         }
