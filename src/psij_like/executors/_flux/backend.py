@@ -61,9 +61,10 @@ class Flux(Backend):
         self._list = LineReader(self._listed)
 
     def directives(self, plan: Plan) -> list[str]:
-        """See `Backend.directives`: the jobspec, an attribute a line."""
+        """See `Backend.directives`: the jobspec, an attribute a line, but for the start of the script."""
         urgency = jobspec.urgency(self.custom(plan))
-        told = jobspec.lines(jobspec.jobspec(plan, self.custom(plan)))
+        made = jobspec.jobspec(plan, self.custom(plan))
+        told = jobspec.lines({name: value for name, value in made.items() if name != "tasks"})
         return told if urgency == jobspec.USUAL_URGENCY else [*told, f"urgency={urgency}"]
 
     def script(self, plan: Plan) -> str:
