@@ -1,0 +1,136 @@
+"""Trouble with the work directory, put in at the seam to the machine: a clear error or patience, no wrong state."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executors.support import attach, ended, shell, submit, until, until_released
+from psij_like import Job, JobExecutor, JobState, SubmitException
+from psij_like._engine.host import Host, LocalHost
+from psij_like.executors import tracked
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
+from psij_like.testing import SimulatedCluster
+from reliability.hosts import CHANGES, Failing, FullInTheMiddle, Late, Slow, Unreadable
+
+pytestmark = pytest.mark.simulated
+
+Make = Callable[..., JobExecutor]
+BEFORE = ("make_directory", "create")
+"""The changes that come before the submit command; with the others a job is submitted all the same."""
+CODES = (0, 1, 3)
+
+
+def not_yet(reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
+
+
+@pytest.fixture
+def kind() -> str:
+    """The scheduler, where a test does not name others."""
+    return "slurm"
+
+
+@pytest.fixture
+def cluster(kind: str) -> Iterator[SimulatedCluster]:
+    with SimulatedCluster(kind) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def make(kind: str, cluster: SimulatedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes an executor on a host."""
+
+    def make(host: Host, **settings: Any) -> JobExecutor:
+        quick: dict[str, Any] = {"initial_queue_polling_delay": 0.3, "minimum_polling_interval": 0.3, "retry_for": 0}
+        config = BatchSchedulerExecutorConfig(work_directory=tmp_path / "psij", **{**quick, **settings})
+        monkeypatch.setattr(tracked, "LocalHost", lambda: host)
+        return JobExecutor.get_instance(kind, config=config)
+
+    return make
+
+
+def left(work: Path) -> list[Path]:
+    return list(work.glob("psij/*/jobs/*"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
+@pytest.mark.parametrize("operation", CHANGES)
+def test_what_can_not_be_written(make: Make, tmp_path: Path, operation: str, number: int) -> None:
+    executor = make(Failing(number, operation))
+    job = Job(shell("exit 3"))
+    if operation in BEFORE:
+        with pytest.raises(SubmitException, match=r"the work directory .* can not be used.*choose another"):
+            executor.submit(job)
+        assert job.status.state is JobState.NEW
+        assert not left(tmp_path)
+        return
+    executor.submit(job)
+    assert (ended(job).state, ended(job).exit_code) == (JobState.FAILED, 3)
+
+
+def test_a_slow_one(make: Make) -> None:
+    job = submit(make(Slow(0.1)), shell("exit 3"))
+    assert ended(job).exit_code == 3
+
+
+@pytest.mark.parametrize("kind", ["slurm", "lsf"])
+@not_yet("after record_patience the job counts as one that left no record: FAILED, lost, or launch_failed for code 1")
+def test_a_late_one(make: Make, tmp_path: Path) -> None:
+    host, go = Late(8), tmp_path / "go"
+    executor = make(host, record_patience=1)
+
+    def release() -> None:
+        until(lambda: sum(path.parent.name == "jobs" for path in host.listed) == len(CODES))
+        go.touch()
+
+    check(executor, until_released(go), release)
+
+
+@pytest.mark.parametrize("kind", ["slurm", "lsf"])
+@not_yet("the time in which files can not be read counts as one in which they said nothing")
+def test_one_that_can_not_be_read_for_a_while(make: Make) -> None:
+    over = time.monotonic() + 5
+    executor = make(Unreadable(lambda: time.monotonic() < over), record_patience=1)
+    check(executor)
+
+
+@not_yet("what can not be read of an attached job for a moment ends it")
+def test_a_job_is_attached_while_nothing_can_be_read(make: Make) -> None:
+    job = submit(make(LocalHost()), shell("exit 3"))
+    over = time.monotonic() + 2
+    late = attach(make(Unreadable(lambda: time.monotonic() < over, "ledger")), job.native_id)
+    assert ended(late).exit_code == 3
+
+
+def check(executor: JobExecutor, before: str = ":", release: Callable[[], None] = lambda: None) -> None:
+    """Jobs have their own ends for the right reasons."""
+    jobs = [submit(executor, shell(f"{before}; exit {code}")) for code in CODES]
+    release()
+    told = [(ended(job).exit_code, ended(job).reason) for job in jobs]
+    assert told == [(code, "exit") for code in CODES]
+
+
+@not_yet("the next line is appended to the part of the line before")
+def test_a_line_of_a_ledger_that_was_written_in_part_costs_no_other_line(
+    make: Make, cluster: SimulatedCluster, tmp_path: Path
+) -> None:
+    host = FullInTheMiddle()
+    executor = make(host)
+    gates = [tmp_path / name for name in "ab"]
+    jobs = [submit(executor, shell(f"{until_released(gate)}; exit {code}")) for code, gate in enumerate(gates, start=3)]
+    host.full = True
+    for job, gate in zip(jobs, gates, strict=True):
+        gate.touch()
+        ended(job)
+        until(lambda job=job: host.full is False and str(job.native_id) not in executor.list())  # type: ignore[misc]
+    until(lambda: len(left(tmp_path)) == 1)
+    for job in jobs:
+        cluster.forget(str(job.native_id))
+    found = make(LocalHost()).status(jobs)
+    assert [status and status.exit_code for status in found.values()] == [3, 4]

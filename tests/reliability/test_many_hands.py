@@ -1,0 +1,169 @@
+"""Several processes, threads and machines with one work directory, and others who would like to have a hand in it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from executors.support import ended, shell, submit, until, until_released
+from psij_like import Job, JobExecutor, JobExecutorConfig, JobState, SubmitException, wait_all
+from psij_like._engine import processes, submitter
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
+from psij_like.testing import SimulatedCluster
+
+pytestmark = pytest.mark.simulated
+
+CLIENT = """\
+import os, sys
+from psij_like import Job, JobExecutor, JobSpec, JobExecutorConfig
+name, work, *scripts = sys.argv[1:]
+executor = JobExecutor.get_instance(name, config=JobExecutorConfig(work_directory=work))
+for script in scripts:
+    job = Job(JobSpec("/bin/sh", ["-c", script], cleanup={"none"}))
+    executor.submit(job)
+    print(job.id, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def not_yet(reason: str, *raises: type[BaseException]) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=True, raises=raises or AssertionError, reason=reason)
+
+
+@pytest.fixture
+def cluster() -> Iterator[SimulatedCluster]:
+    with SimulatedCluster("slurm") as cluster:
+        yield cluster
+
+
+def slurm(work: Path) -> JobExecutor:
+    config = BatchSchedulerExecutorConfig(
+        work_directory=work, initial_queue_polling_delay=0.3, minimum_polling_interval=0.3, lost_patience=5, retry_for=0
+    )
+    return JobExecutor.get_instance("slurm", config=config)
+
+
+def local(work: Path) -> JobExecutor:
+    return JobExecutor.get_instance("local", config=JobExecutorConfig(work_directory=work))
+
+
+def start(name: str, work: Path, *scripts: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", CLIENT, name, str(work), *scripts]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def left_behind(name: str, work: Path, *scripts: str) -> list[str]:
+    """The ids of jobs whose client is gone."""
+    words, _ = start(name, work, *scripts).communicate(timeout=60)
+    return words.split()
+
+
+@pytest.mark.parametrize("performed", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_submit(
+    cluster: SimulatedCluster, tmp_path: Path, number: signal.Signals, performed: bool
+) -> None:
+    cluster.fault("sbatch", kind="hang", times=1, performed=performed)
+    client = start("slurm", tmp_path / "psij", f"echo x >>'{tmp_path}/ran'; exit 3")
+    until(lambda: cluster.calls)
+    os.killpg(client.pid, number)
+    client.communicate(timeout=60)
+    (job,) = slurm(tmp_path / "psij").recover()
+    cluster.clear_faults()
+    assert (ended(job).state, ended(job).exit_code) == (JobState.FAILED, 3)
+    ended(submit(slurm(tmp_path / "psij"), shell("exit 0")))  # by then any other copy has had its chance
+    assert (tmp_path / "ran").read_text() == "x\n"
+
+
+@pytest.mark.parametrize("same", [True, False])
+@not_yet("a submission that another thread is at is taken for one that was given up, and submitted again")
+def test_a_thread_recovers_while_another_submits(cluster: SimulatedCluster, tmp_path: Path, same: bool) -> None:
+    one = slurm(tmp_path / "psij")
+    other = one if same else slurm(tmp_path / "psij")
+    cluster.fault("sbatch", kind="slow", rate=1, seconds=2)
+    job = Job(shell("exit 3"))
+    thread = threading.Thread(target=one.submit, args=(job,))
+    thread.start()
+    until(lambda: cluster.calls)
+    found = other.recover()
+    thread.join()
+    assert ended(job).exit_code == 3
+    assert found == []
+
+
+@not_yet("local jobs of another machine count as lost, though they run there")
+def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = tmp_path / "go"
+    left_behind("local", tmp_path / "psij", f"{until_released(go)}; exit 3")
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "gethostname", lambda: "login2")
+            patch.setattr(processes, "_boot_id", lambda: "another")
+            patch.setattr(submitter, "_ELSEWHERE", 0.0)
+            for job in local(tmp_path / "psij").recover():
+                status = job.wait(timedelta(seconds=4))
+                assert status is None or not status.final, status
+    finally:
+        go.touch()
+
+
+@not_yet("each job that is watched takes a descriptor, until none is left", OSError, AssertionError)
+def test_more_local_jobs_than_descriptors_are_recovered(tmp_path: Path) -> None:
+    go, most = tmp_path / "go", resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = len(os.listdir("/proc/self/fd"))
+    left_behind("local", tmp_path / "psij", *[f"{until_released(go)}; exit 3"] * 60)
+    executor = local(tmp_path / "psij")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 30, most[1]))
+    try:
+        jobs = executor.recover()
+        submit(executor, shell("exit 0"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
+        go.touch()
+    assert wait_all(jobs, timedelta(seconds=60))
+    assert {job.status.exit_code for job in jobs} == {3}
+
+
+@pytest.mark.usefixtures("cluster")
+@not_yet("a directory that can not be read keeps all jobs from being recovered", OSError)
+def test_one_spoilt_directory_costs_that_job(tmp_path: Path) -> None:
+    spoilt, *others = left_behind("slurm", tmp_path / "psij", *["exit 3"] * 3)
+    body = tmp_path / "psij/slurm/jobs" / spoilt / "body.sh"
+    body.rename(body.with_name("moved"))
+    os.mkfifo(body)
+    assert {job.id for job in slurm(tmp_path / "psij").recover()} >= set(others)
+
+
+@pytest.mark.usefixtures("cluster")
+@not_yet("only submit looks at whose the work directory is", pytest.fail.Exception)
+def test_nothing_is_recovered_from_a_directory_that_others_can_change(tmp_path: Path) -> None:
+    left_behind("slurm", tmp_path / "psij", "exit 3")
+    (tmp_path / "psij").chmod(0o777)
+    with pytest.raises(SubmitException, match="others may write to it"):
+        slurm(tmp_path / "psij").recover()
+
+
+@pytest.mark.usefixtures("cluster")
+@not_yet("what the body writes has the mode that the scheduler's umask gives it")
+def test_the_files_of_a_job_are_its_users_alone(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    before = os.umask(0o022)
+    try:
+        job = submit(slurm(tmp_path / "psij"), shell(until_released(go)))
+        job.wait(timedelta(seconds=60), JobState.ACTIVE)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "psij").rglob("*") if not path.is_symlink()}
+    go.touch()
+    assert not {name for name, mode in modes.items() if mode}
