@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
-from psij_like.job import Job, StatusListener, checked_listener
+from psij_like.job import Job, StatusListener, checked_job, checked_listener
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -203,7 +203,7 @@ class JobExecutor(ABC):
             BulkSubmitException: some were not submitted; it says which and why. All the others were.
         """
         failures: dict[Job, Exception] = {}
-        for job in jobs:
+        for job in map(checked_job, several("jobs", jobs)):
             try:
                 self.submit(job)
             except (InvalidJobException, SubmitException) as error:
@@ -229,7 +229,7 @@ class JobExecutor(ABC):
                 them. All the others are being cancelled.
         """
         failures: dict[Target, SubmitException] = {}
-        for job in jobs:
+        for job in several("jobs", jobs):
             try:
                 self.cancel(job)
             except SubmitException as error:
@@ -305,6 +305,17 @@ class JobExecutor(ABC):
     def __repr__(self) -> str:
         url = f" at {self._url!r}" if self._url else ""
         return f"<{type(self).__name__} {self.name!r}{url}>"
+
+
+def several(field: str, jobs: Iterable[Target]) -> builtins.list[Target]:
+    """The jobs that are meant.
+
+    Raises:
+        TypeError: it is one job, or one id, of which a text's characters are none.
+    """
+    if isinstance(jobs, str | Job):
+        raise wrong_type(field, jobs, "several jobs or native ids, such as a list")
+    return builtins.list(jobs)
 
 
 def raise_failures(failures: Mapping[Target, SubmitException]) -> None:

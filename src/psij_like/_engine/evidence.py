@@ -78,6 +78,7 @@ class Evidence:
         cancel_asked: whether a cancel was asked for.
         cancel_open: whether the request is under way, so that the job may be ended by it before anybody knows.
         cancel_delivered: whether the scheduler took it.
+        cancel_asked_at: when a cancel was first asked for, seconds since the epoch; None if that is not known.
         unlisted: seconds since the scheduler, reachable, no longer lists the job; None while it does.
         ended: seconds since the scheduler said that the job is over; None before.
         details_asked: whether the costly sources (accounting) have been asked since.
@@ -98,6 +99,7 @@ class Evidence:
     cancel_asked: bool = False
     cancel_open: bool = False
     cancel_delivered: bool = False
+    cancel_asked_at: float | None = None
     unlisted: float | None = None
     ended: float | None = None
     details_asked: bool = False
@@ -205,7 +207,8 @@ def _unlisted(evidence: Evidence, seconds: float, patience: Patience) -> Verdict
         return Verdict(_alive(evidence), ask_details=True)
     if _in_vain(evidence):
         return Verdict(_status(evidence, JobState.FAILED, Reason.DEPENDENCY_FAILED, None))
-    if evidence.cancel_delivered and seconds >= patience.record:
+    seen = evidence.own or (evidence.report is not None and not evidence.report.final)  # else it may be over for long
+    if evidence.cancel_delivered and seen and seconds >= patience.record:
         return Verdict(
             _status(evidence, JobState.CANCELED, Reason.CANCELLED, "cancelled; it is gone from the scheduler")
         )
@@ -230,6 +233,7 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict(_status(evidence, JobState.FAILED, report.reason, report.message))
     # Also a job that ended by itself just before: to the scheduler it was killed.
     killed = report.state is JobState.FAILED and (record is None or not record.clean or report.signal is not None)
+    killed = killed and not _ended_before_cancel(evidence)
     if killed and evidence.cancel_open:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:
@@ -237,6 +241,16 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
     if record is not None and _agree(record, report, evidence):
         return Verdict(_by_record(evidence, record))
     return _ended_without_record(evidence, report, patience)
+
+
+def _ended_before_cancel(evidence: Evidence) -> bool:
+    """Whether the job was over when a cancel was first asked for, by its own record or else by the scheduler."""
+    record, report = evidence.record, evidence.report
+    end = (
+        record.ended if record is not None and record.ended is not None else report.time if report is not None else None
+    )
+    asked = evidence.cancel_asked_at
+    return end is not None and asked is not None and end < asked - _CLOCK_MARGIN
 
 
 def _in_vain(evidence: Evidence) -> bool:
@@ -297,7 +311,7 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     """The status that the job's own record tells."""
     code = record.exit_code
     facts = _native(evidence.report if evidence.report is not None and evidence.report.final else None)
-    if evidence.cancel_delivered and not record.clean:
+    if evidence.cancel_delivered and not record.clean and not _ended_before_cancel(evidence):
         facts[REASON] = str(Reason.CANCELLED)
         return JobStatus(JobState.CANCELED, record.ended, None, code, facts)
     if record.failure is not None:

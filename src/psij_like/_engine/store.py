@@ -26,6 +26,7 @@ from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
 
+_ODD = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)  # of what is no file, but stands in its place
 _DAY = 86400.0  # seconds
 
 
@@ -70,7 +71,7 @@ class Store:
         self.directory = directory
         self._retention = retention
         self._root = root or directory.parent
-        self._checked = self._pruned = False
+        self._checked = self._pruned = self._torn = False
         self._jobs = str(directory / "jobs")
         self._ledger = directory / "ledger" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
 
@@ -143,20 +144,32 @@ class Store:
 
     def _note(self, lines: Iterable[dict[str, object]]) -> None:
         text = "".join(json.dumps(line) + "\n" for line in lines)
+        if self._torn:  # what could not be written whole is no part of the next line
+            text = "\n" + text
+        self._torn = True
         try:
             self.host.append(self._ledger, text)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
                 self.host.make_directory(self._ledger.parent)
             self.host.append(self._ledger, text)
+        self._torn = False
 
     def _lines(self, token: str = "") -> Iterator[dict[str, Any]]:
         """The lines of all ledgers, or of those that hold some text; an odd line costs that line."""
+        self.check_private()
         for name in self.host.names(self._ledger.parent):
             yield from self._read(self._ledger.parent / name, token)
 
     def _read(self, path: Path, token: str = "") -> Iterator[dict[str, Any]]:
-        for line in (self.host.read(path) or "").splitlines():
+        try:
+            text = self.host.read(path) or ""
+        except OSError as error:
+            if error.errno not in _ODD:
+                raise
+            _log.warning("a ledger can not be read: %s", error)
+            return
+        for line in text.splitlines():
             if token in line:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     entry = json.loads(line)
@@ -197,11 +210,18 @@ class Store:
 
     def unfinished(self) -> list[Remembered]:
         """All submissions of which an end is not known, in the order in which they were made."""
+        self.check_private()
         ended = {line["job_id"] for line in self._lines('"state"')}
         found = []
         for name in self.host.names(Path(self._jobs)):
             submission = Submission(self.host, self.path(name))
-            intent = submission.intent()
+            try:
+                intent = submission.intent()
+            except OSError as error:
+                if error.errno not in _ODD:
+                    raise
+                _log.warning("what was submitted in %s can not be read: %s", submission.directory, error)
+                continue
             jobs = _jobs(submission, intent, ended)
             submission.unfinished = len(jobs)
             if jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 from psij_like._engine.dependencies import met
@@ -84,6 +85,8 @@ class Tracked:
         """Another client may have had the job cancelled: the mark of that stays if the scheduler took it."""
         if self.files is not None and self.files.cancel_asked:
             self.evidence.cancel_asked = self.evidence.cancel_delivered = True
+            age = self.files.host.age(self.files.path("cancel"))
+            self.evidence.cancel_asked_at = None if age is None else time.time() - age
 
     @property
     def awaits_news(self) -> bool:

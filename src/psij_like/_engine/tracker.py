@@ -16,6 +16,7 @@ import random
 import selectors
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -276,6 +277,8 @@ class Tracker:
     def _note_cancel(self, cancelled: Job, delivered: bool | None) -> None:
         tracked = self._tracked.get(cancelled)
         for job in list(self._jobs.get(tracked.native_id, ())) if tracked is not None else ():
+            if not job.evidence.cancel_asked:
+                job.evidence.cancel_asked_at = time.time()
             job.evidence.cancel_asked = True
             job.evidence.cancel_open = delivered is None
             job.evidence.cancel_delivered |= bool(delivered)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
+import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker, Unreachable
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, checked_job
-from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures
+from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures, several
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
@@ -106,7 +107,7 @@ class TrackedJobExecutor(JobExecutor):
     def submit_bulk(self, jobs: Iterable[Job]) -> None:
         """See `JobExecutor.submit_bulk`."""
         failures: dict[Job, Exception] = {}
-        all_jobs = [checked_job(job) for job in jobs]
+        all_jobs = [checked_job(job) for job in several("jobs", jobs)]
         for start in range(0, len(all_jobs), _AT_ONCE):
             self._submit_part(all_jobs[start : start + _AT_ONCE], failures)
         if failures:
@@ -197,7 +198,7 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.cancel_bulk`."""
         failures: dict[Target, SubmitException] = {}
         native_ids: dict[Target, str] = {}
-        for job in jobs:
+        for job in several("jobs", jobs):
             try:
                 if not isinstance(job, str) and self._not_waiting(checked_job(job)):
                     facts = {REASON: str(Reason.CANCELLED)}
@@ -235,7 +236,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def status(self, jobs: Iterable[Target]) -> dict[str, JobStatus | None]:
         """See `JobExecutor.status`."""
-        native_ids = dict.fromkeys(self._native_id(job, "asked about") for job in jobs)
+        native_ids = dict.fromkeys(self._native_id(job, "asked about") for job in several("jobs", jobs))
         asked = [self._attached(Job(), native_id) for native_id in native_ids if self._may_be_id(native_id)]
         try:
             found = inquire(self._tracker().source, asked, self._tracker().patience)
@@ -326,6 +327,17 @@ class TrackedJobExecutor(JobExecutor):
     @contextlib.contextmanager
     def _remembered(self, batch: Batch, attempt: Attempt) -> Iterator[Submission]:
         """The directory of jobs that are being handed over; it goes again if that does not happen."""
+        ids = [job.id for job, _ in batch]
+        _at_hand.update(ids)
+        try:
+            with self._written(batch, attempt) as submission:
+                yield submission
+        except BaseException:
+            _at_hand.difference_update(ids)
+            raise
+
+    @contextlib.contextmanager
+    def _written(self, batch: Batch, attempt: Attempt) -> Iterator[Submission]:
         with file_trouble(self._store.directory):
             submission = self._store.create(batch[0][0].id, len(batch))
         try:
@@ -338,6 +350,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def _follow(self, tracked: Tracked) -> None:
         self._unfinished[tracked.followed.job] = tracked.files
+        _at_hand.add(tracked.followed.job.id)
         tracked.end_of = self._end_of
         self._tracker().add(tracked)
 
@@ -347,6 +360,7 @@ class TrackedJobExecutor(JobExecutor):
     def _ended(self, job: Job, status: JobStatus) -> None:
         """The end of a job is known: remember it, and tidy up after a job that was submitted here."""
         files = self._unfinished.pop(job, None)
+        _at_hand.discard(job.id)
         if files is None:
             return
         try:
@@ -382,6 +396,21 @@ def restored(job_id: str, spec: dict[str, Any]) -> Job:
     job = Job(spec_from_dict(spec))
     job.id = job_id
     return job
+
+
+_at_hand: set[str] = set()  # the ids of jobs that this process hands over or follows
+
+
+def _start_afresh() -> None:
+    _at_hand.clear()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
+
+
+def at_hand(job_id: str) -> bool:
+    """Whether some executor of this process hands a job over, or follows it."""
+    return job_id in _at_hand
 
 
 def is_followed(intent: dict[str, Any]) -> bool:

@@ -31,7 +31,7 @@ from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
-from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
+from psij_like.executors.tracked import Batch, TrackedJobExecutor, at_hand, file_trouble, is_followed, restored
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_spec import JobSpec
@@ -248,14 +248,14 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
 
     def recover(self) -> list[Job]:
         """See `JobExecutor.recover`."""
-        known = {files.job_id for files in self._unfinished.values() if files is not None}
-        noted = self._store.native_ids()
+        with file_trouble(self._store.directory):
+            noted, unfinished = self._store.native_ids(), self._store.unfinished()
         return [
             job
-            for remembered in self._store.unfinished()
+            for remembered in unfinished
             if remembered.intent.get("executor") == self.name
             and not is_followed(remembered.intent)
-            and not any(files.job_id in known for files, _ in remembered.jobs)
+            and not any(at_hand(files.job_id) for files, _ in remembered.jobs)
             for job in self._resume(remembered, noted)
         ]
 
