@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from psij_like.job_spec import JobSpec
     from psij_like.job_status import JobStatus
 
+T = TypeVar("T")
 Target: TypeAlias = Job | str
 """A job that is meant: the job itself, once submitted, or its native id."""
 
@@ -307,7 +308,7 @@ class JobExecutor(ABC):
         return f"<{type(self).__name__} {self.name!r}{url}>"
 
 
-def several(field: str, jobs: Iterable[Target]) -> builtins.list[Target]:
+def several(field: str, jobs: Iterable[T]) -> builtins.list[T]:
     """The jobs that are meant.
 
     Raises:

@@ -246,9 +246,9 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
 def _ended_before_cancel(evidence: Evidence) -> bool:
     """Whether the job was over when a cancel was first asked for, by its own record or else by the scheduler."""
     record, report = evidence.record, evidence.report
-    end = (
-        record.ended if record is not None and record.ended is not None else report.time if report is not None else None
-    )
+    end = record.ended if record is not None else None
+    if end is None and report is not None and report.final:
+        end = report.time
     asked = evidence.cancel_asked_at
     return end is not None and asked is not None and end < asked - _CLOCK_MARGIN
 

@@ -239,7 +239,8 @@ class TrackedJobExecutor(JobExecutor):
         native_ids = dict.fromkeys(self._native_id(job, "asked about") for job in several("jobs", jobs))
         asked = [self._attached(Job(), native_id) for native_id in native_ids if self._may_be_id(native_id)]
         try:
-            found = inquire(self._tracker().source, asked, self._tracker().patience)
+            with file_trouble(self._store.directory):
+                found = inquire(self._tracker().source, asked, self._tracker().patience)
         except Unreachable as error:
             raise SubmitException(f"{self.name} can not be asked about jobs: {error}", error, True) from error
         return {native_id: found.get(native_id) for native_id in native_ids}
@@ -247,7 +248,8 @@ class TrackedJobExecutor(JobExecutor):
     def info(self, job: Target) -> JobInfo:
         """See `JobExecutor.info`."""
         native_id = self._native_id(job, "asked about")
-        files = self._files_of(native_id)
+        with file_trouble(self._store.directory):
+            files = self._files_of(native_id)
         status = self.status([native_id])[native_id]
         if files is None:
             return JobInfo(native_id, status)
