@@ -78,14 +78,15 @@ printf '%600s\n' '' >"$psij_dir/outcome.$psij_run"
 # ---- The jobs it waited for at which the scheduler's word is not enough: kind, native id, id, the directory that it was
 # submitted from, and its own.
 psij_ended_well() { # $1: id, $2 and $3: directories of an ended job: whether it is COMPLETED; 2 if nothing is known
-  local runs end
+  local runs end there=
+  if [ -d "$2" ]; then there=1; fi # its directory goes when its end is in a ledger, so this comes first
   runs=("$3"/events.*) # a list, as network file systems remember that a name was missing
   if { IFS= read -r -d '' end; [ -n "$end" ]; } <"$3/end.${#runs[@]}"; then
     case $end in exit_code=0$'\n'*$'\n'failure=$'\n'*) return 0 ;; *) return 1 ;; esac
   fi 2>/dev/null
   end=$(grep -hsF "\"job_id\": \"$1\"" "${2%/jobs/*}"/ledger/*.jsonl | grep -F '"state": ')
   case $end in *'"state": "COMPLETED"'*) return 0 ;; ?*) return 1 ;; esac
-  [ -d "$2" ] || return 2
+  [ -n "$there" ] || return 2
   return 1 # it never ran, or was cut off
 }
 

@@ -18,13 +18,15 @@ import pytest
 from executors.support import ended, shell, submit, until, until_released
 from psij_like import Job, JobExecutor, JobExecutorConfig, JobState, SubmitException, wait_all
 from psij_like._engine import processes, submitter
+from psij_like._engine.store import Remembered
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.testing import SimulatedCluster
 
 pytestmark = pytest.mark.simulated
 
 CLIENT = """\
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 from psij_like import Job, JobExecutor, JobSpec, JobExecutorConfig
 name, work, *scripts = sys.argv[1:]
 executor = JobExecutor.get_instance(name, config=JobExecutorConfig(work_directory=work))
@@ -99,6 +101,25 @@ def test_a_thread_recovers_while_another_submits(cluster: SimulatedCluster, tmp_
     thread.join()
     assert ended(job).exit_code == 3
     assert found == []
+
+
+def test_a_job_that_ends_while_others_are_listed_is_not_taken_for_theirs(
+    cluster: SimulatedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor, go = slurm(tmp_path / "psij"), tmp_path / "go"
+    job = submit(executor, shell(until_released(go)))
+    store = executor._store  # type: ignore[attr-defined]
+    listed = store.unfinished
+
+    def slowly() -> list[Remembered]:
+        found = listed()
+        go.touch()
+        ended(job)
+        until(lambda: job.id in store.ended())
+        return found  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(store, "unfinished", slowly)
+    assert executor.recover() == []
 
 
 @not_yet("local jobs of another machine count as lost, though they run there")

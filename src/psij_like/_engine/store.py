@@ -210,8 +210,7 @@ class Store:
 
     def unfinished(self) -> list[Remembered]:
         """All submissions of which an end is not known, in the order in which they were made."""
-        self.check_private()
-        ended = {line["job_id"] for line in self._lines('"state"')}
+        ended = self.ended()
         found = []
         for name in self.host.names(Path(self._jobs)):
             submission = Submission(self.host, self.path(name))
@@ -242,7 +241,7 @@ class Store:
             age = self.host.age(path)
             return age is not None and age > max(retention, _DAY)
 
-        ended = {line["job_id"] for line in self._lines('"state"')}
+        ended = self.ended()
         for name in self.host.names(Path(self._jobs)):
             submission = Submission(self.host, self.path(name))
             # One that is written down only in part was never submitted, if nobody writes it at this moment.
@@ -252,6 +251,10 @@ class Store:
         for path in (self._ledger.parent / name for name in self.host.names(self._ledger.parent)):
             if old(path) and not any(line.get("submission") in needed for line in self._read(path)):
                 self.host.remove(path)
+
+    def ended(self) -> set[str]:
+        """The ids of all jobs of which the end is in a ledger."""
+        return {line["job_id"] for line in self._lines('"state"')}
 
     def native_ids(self) -> dict[str, str]:
         """The native ids of all jobs in the ledgers, by their own ids."""

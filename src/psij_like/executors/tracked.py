@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import logging
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from psij_like._engine import at_hand
 from psij_like._engine.delivery import Attempt
 from psij_like._engine.dependencies import Awaited, Known, NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
@@ -330,12 +330,12 @@ class TrackedJobExecutor(JobExecutor):
     def _remembered(self, batch: Batch, attempt: Attempt) -> Iterator[Submission]:
         """The directory of jobs that are being handed over; it goes again if that does not happen."""
         ids = [job.id for job, _ in batch]
-        _at_hand.update(ids)
+        at_hand.take(ids)
         try:
             with self._written(batch, attempt) as submission:
                 yield submission
         except BaseException:
-            _at_hand.difference_update(ids)
+            at_hand.give_up(ids)
             raise
 
     @contextlib.contextmanager
@@ -352,7 +352,7 @@ class TrackedJobExecutor(JobExecutor):
 
     def _follow(self, tracked: Tracked) -> None:
         self._unfinished[tracked.followed.job] = tracked.files
-        _at_hand.add(tracked.followed.job.id)
+        at_hand.keep(tracked.followed.job.id)
         tracked.end_of = self._end_of
         self._tracker().add(tracked)
 
@@ -362,14 +362,13 @@ class TrackedJobExecutor(JobExecutor):
     def _ended(self, job: Job, status: JobStatus) -> None:
         """The end of a job is known: remember it, and tidy up after a job that was submitted here."""
         files = self._unfinished.pop(job, None)
-        _at_hand.discard(job.id)
-        if files is None:
-            return
         try:
-            self._store.note_end(job.id, job.native_id, status)
-            if not self._config.keep_files:
-                files.remove()
-        except OSError as error:
+            if files is not None:
+                self._store.note_end(job.id, job.native_id, status)
+                if not self._config.keep_files:
+                    files.remove()
+            at_hand.give_up([job.id])
+        except OSError as error:  # whoever lists what is remembered does not take it for unfinished here
             _log.warning("the end of job %s can not be remembered in %s: %s", job.id, self._store.directory, error)
 
     def _recall(self, tracked: Tracked) -> JobStatus | None:
@@ -398,21 +397,6 @@ def restored(job_id: str, spec: dict[str, Any]) -> Job:
     job = Job(spec_from_dict(spec))
     job.id = job_id
     return job
-
-
-_at_hand: set[str] = set()  # the ids of jobs that this process hands over or follows
-
-
-def _start_afresh() -> None:
-    _at_hand.clear()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
-
-
-def at_hand(job_id: str) -> bool:
-    """Whether some executor of this process hands a job over, or follows it."""
-    return job_id in _at_hand
 
 
 def is_followed(intent: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from psij_like._engine import at_hand
 from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.delivery import Attempt, Delivery
@@ -31,7 +32,7 @@ from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
-from psij_like.executors.tracked import Batch, TrackedJobExecutor, at_hand, file_trouble, is_followed, restored
+from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_spec import JobSpec
@@ -250,14 +251,20 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         """See `JobExecutor.recover`."""
         with file_trouble(self._store.directory):
             noted, unfinished = self._store.native_ids(), self._store.unfinished()
-        return [
-            job
-            for remembered in unfinished
-            if remembered.intent.get("executor") == self.name
-            and not is_followed(remembered.intent)
-            and not any(at_hand(files.job_id) for files, _ in remembered.jobs)
-            for job in self._resume(remembered, noted)
-        ]
+        recovered: list[Job] = []
+        taken = [each for each in unfinished if self._is_orphaned(each) and at_hand.take(_ids(each))]
+        try:
+            with file_trouble(self._store.directory):
+                ended = self._store.ended() if taken else set()
+            for remembered in taken:
+                if ended.isdisjoint(_ids(remembered)):  # else it was followed here, and its end has come since
+                    recovered += self._resume(remembered, noted)
+        finally:
+            at_hand.give_up({job_id for each in taken for job_id in _ids(each)} - {job.id for job in recovered})
+        return recovered
+
+    def _is_orphaned(self, remembered: Remembered) -> bool:
+        return remembered.intent.get("executor") == self.name and not is_followed(remembered.intent)
 
     def _resume(self, remembered: Remembered, noted: Mapping[str, str]) -> list[Job]:
         """Follow the jobs of an earlier process."""
@@ -365,6 +372,10 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 ) from error
 
         persistently(once, self._settings.retry_for)
+
+
+def _ids(remembered: Remembered) -> set[str]:
+    return {files.job_id for files, _ in remembered.jobs}
 
 
 def _numbered(batch: Batch) -> Iterable[tuple[Job, int | None]]:
