@@ -1,6 +1,7 @@
 """Writes the tables of docs/schedulers.md from the code: `python docs/scheduler_table.py`; --check only compares.
 
-Each field is set alone, and what changes in the directives is what it becomes.
+Each field is set alone, and what changes in the directives is what it becomes. `local` has none: a field means nothing
+there, or is refused.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 
 from psij_like import DependencyKind, InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
+from psij_like.executors.tracked import TrackedJobExecutor
 
 PAGE = Path(__file__).with_name("schedulers.md")
 BEGIN, END = "<!-- fields: made by docs/scheduler_table.py -->", "<!-- end of fields -->"
-EXECUTORS = ("slurm", "pbs", "pbs_classic", "lsf", "cobalt", "flux", "grid_engine")
+EXECUTORS = ("local", "slurm", "pbs", "pbs_classic", "lsf", "cobalt", "flux", "grid_engine")
 PARALLEL_ENVIRONMENT = {"grid_engine.pe": "mpi"}  # without one Grid Engine takes no job of several slots
 
 GIB = 2**30
@@ -42,15 +44,18 @@ SPEC: tuple[tuple[str, Mapping[str, Any]], ...] = (
 )
 
 
-def directives(executor: BatchSchedulerExecutor, custom: Mapping[str, str], **fields: Any) -> list[str]:
+def directives(executor: TrackedJobExecutor, custom: Mapping[str, str], **fields: Any) -> list[str]:
     """What the scheduler is told of a job of which only those fields are set."""
     attributes = dict(fields.pop("attributes", {}))
     spec = JobSpec("/bin/date", attributes=JobAttributes(**attributes, custom_attributes=custom), **fields)
     job = Job(spec)
+    if not isinstance(executor, BatchSchedulerExecutor):
+        executor.plan(job)
+        return []
     return [line.replace(job.id, "ID") for line in executor.directives(job)]
 
 
-def effect(executor: BatchSchedulerExecutor, **fields: Any) -> str:
+def effect(executor: TrackedJobExecutor, **fields: Any) -> str:
     """A table cell: what those fields change."""
     custom = PARALLEL_ENVIRONMENT if executor.name == "grid_engine" else {}
     plain = directives(executor, custom, resources=ResourceSpecV1())
@@ -75,11 +80,11 @@ def table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> list[str]:
     return [*lines, ""]
 
 
-def executor(name: str) -> BatchSchedulerExecutor:
+def executor(name: str) -> TrackedJobExecutor:
     """The executor of that name, which needs no scheduler to tell what it would say."""
     made = JobExecutor.get_instance(name)
-    if not isinstance(made, BatchSchedulerExecutor):
-        raise TypeError(f"{name} is no batch scheduler")
+    if not isinstance(made, TrackedJobExecutor):
+        raise TypeError(f"{name} does not plan its jobs")
     return made
 
 

@@ -63,7 +63,7 @@ class JobAttributes(Record):
         account: who pays; the backend's default if None.
         reservation_id: the reservation to run in, or None.
         custom_attributes: options for one executor each, copied; names look like `<executor>.<directive>`, such as
-            `slurm.constraint`. Executors ignore those of others.
+            `slurm.constraint`. Executors ignore those of others, and refuse names that look like a slip in theirs.
         project_name: another name for `account`, as an argument and as a property.
         dependencies: jobs that have to start or end before this one may start: a dict from `DependencyKind` ("after",
             "afterok", "afternotok", "afterany") to submitted jobs of the same executor, or native ids, one or several.

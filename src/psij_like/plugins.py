@@ -11,6 +11,7 @@ A distribution adds its own with, in its `pyproject.toml`,
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from psij_like._checks import wrong_type
@@ -33,6 +34,21 @@ def executor_names() -> set[str]:
 def launcher_names() -> set[str]:
     """The names of all launchers that are installed."""
     return set(_found(_LAUNCHERS))
+
+
+@functools.cache
+def owner_trouble(prefix: str) -> tuple[str, bool]:
+    """What is wrong with the owner that the name of a custom attribute begins with, and whether that is surely a slip.
+
+    Returns:
+        An empty sentence if there is an executor or a launcher of that name.
+    """
+    known = executor_names() | launcher_names()
+    if prefix in known:
+        return "", False
+    near = _near(prefix, known, 0.75)
+    hint = f"did you mean {near!r}?" if near else f"known are: {', '.join(sorted(known))}"
+    return f"there is no executor and no launcher {prefix!r}; {hint}", near is not None
 
 
 def executor_class(name: str, version_constraint: str | None = None) -> type[JobExecutor]:
@@ -73,10 +89,8 @@ def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
         raise wrong_type("version_constraint", constraint, "a str or None")
     found = _found(group)
     if name not in found:
-        import difflib  # noqa: PLC0415 - needed for a typo only
-
-        near = difflib.get_close_matches(name, found, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = _near(name, found)
+        hint = f" Did you mean {near!r}?" if near else ""
         raise ValueError(f"there is no {kind} {name!r}.{hint} Known are: {', '.join(sorted(found)) or 'none'}")
     classes = []
     for entry in found[name]:
@@ -91,6 +105,12 @@ def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
     if constraint is None and len(classes) == 1:
         return classes[0]
     return _highest(kind, name, classes, constraint)
+
+
+def _near(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    import difflib  # noqa: PLC0415 - needed for a slip only
+
+    return next(iter(difflib.get_close_matches(name, known, 1, likeness)), None)
 
 
 def _highest(kind: str, name: str, classes: list[Any], constraint: str | None) -> Any:

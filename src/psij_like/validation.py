@@ -4,6 +4,7 @@ Types were checked when the fields were set; here it is about values, and about 
 changed after they were set.
 """
 
+import logging
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ MAX_STRING = 131072
 MAX_NAME = 255
 """Characters that a job's name may have. (Executors shorten it to what their scheduler takes.)"""
 
+_log = logging.getLogger(__name__)
+_nobodys: set[str] = set()  # owners of custom attributes that were told of
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LAUNCHER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -121,7 +124,21 @@ def _check_attributes(attributes: JobAttributes) -> None:
             if isinstance(job, str):
                 _check_directive(f"attributes.dependencies[{kind!r}]", job)
     for name, value in (attributes.custom_attributes or {}).items():
+        _check_owner(name)
         _check_custom(f"attributes.custom_attributes[{brief(check_custom_name(name))}]", value)
+
+
+def _check_owner(name: str) -> None:
+    """Refuse a slip in the name of an executor; what is nobody's may be for another installation, and is told once."""
+    from .plugins import owner_trouble  # noqa: PLC0415 - with a custom attribute only
+
+    prefix = check_custom_name(name).partition(".")[0]
+    trouble, slip = owner_trouble(prefix)
+    if slip:
+        raise InvalidJobException(f"custom attribute {name!r}: {trouble}")
+    if trouble and prefix not in _nobodys:
+        _nobodys.add(prefix)
+        _log.warning("custom attribute %r is for nobody here: %s", name, trouble)
 
 
 def _check_custom(field: str, value: object) -> None:

@@ -99,7 +99,7 @@ def test_a_job_is_released_and_held_by_its_id(site: Site, executor: JobExecutor)
 @pytest.mark.parametrize("odd", ["", " ", "--help", "no id\n", "../x"])
 def test_an_odd_id_is_refused(executor: JobExecutor, odd: str) -> None:
     for ask in (executor.cancel, executor.hold, executor.release, executor.info, lambda one: executor.status([one])):
-        with pytest.raises(SubmitException):
+        with pytest.raises(SubmitException, match="they look like '"):
             ask(odd)
 
 

@@ -258,3 +258,7 @@ def test_no_slurm_here(config: SlurmExecutorConfig, monkeypatch: pytest.MonkeyPa
     assert not refusal.value.transient
     assert job.status.state is JobState.NEW
     assert os.listdir(config.work_directory / "slurm" / "jobs") == []
+    for ask in (executor.cancel, executor.hold, executor.info, lambda one: executor.status([one])):
+        with pytest.raises(SubmitException, match=r"was not found.*install Slurm") as refusal:
+            ask("1234")
+        assert not refusal.value.transient

@@ -52,6 +52,12 @@ def _refused(kind: type[JobExecutorConfig], field: str, value: Any, allowed: str
     assert words.startswith(f"{field}: {value!r} is of type {type(value).__name__}, expected {allowed}")
 
 
+@pytest.mark.parametrize("address", ["login1", "", "::1", "10.0.0", "10.0.0.1\0"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(ValueError, match=r"doorbell_address: .* is not a numeric IPv4 address"):
+        BatchSchedulerExecutorConfig(doorbell_address=address)
+
+
 def test_a_negative_threshold() -> None:
     with pytest.raises(ValueError, match="queue_polling_error_threshold: -1"):
         BatchSchedulerExecutorConfig(queue_polling_error_threshold=-1)

@@ -227,6 +227,23 @@ def test_containers_changed_after_they_were_set() -> None:
     refused(job_spec, "custom attribute name")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("slrum.qos", "slurm"), ("pbspr.q", "pbspro"), ("sruns.overlap", "srun"), ("Slurm.qos", "slurm")],
+)
+def test_a_slip_in_the_owner_of_a_custom_attribute(name: str, meant: str) -> None:
+    refused(spec(attributes=JobAttributes(custom_attributes={name: 1})), f"'{name}': .* did you mean '{meant}'")
+
+
+def test_a_custom_attribute_of_nobody_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    for job_spec in (spec(attributes=JobAttributes(custom_attributes={"elsewhere.qos": n})) for n in range(2)):
+        validate_spec(job_spec)
+    validate_spec(spec(attributes=JobAttributes(custom_attributes={"pbs.q": 1, "srun.overlap": True, "sge.pe": "x"})))
+    assert [record.getMessage().partition(" is")[0] for record in caplog.records] == [
+        "custom attribute 'elsewhere.qos'"
+    ]
+
+
 def test_cost() -> None:
     # Measured: about 3 microseconds. The bound leaves room for slow machines.
     small = spec(arguments=["a"], attributes=JobAttributes(queue_name="q"), resources=ResourceSpecV1(node_count=1))

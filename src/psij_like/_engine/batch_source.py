@@ -95,6 +95,8 @@ class BatchSource:
         try:
             self.probe()
             reports = dict(self.backend.reports(self.run(self.backend.status_command(_ids(jobs)))))
+        except CommandMissing as error:
+            raise Unreachable(f"{error}; {self.backend.install_hint}", transient=False) from error
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error
         for job in jobs:

@@ -40,7 +40,16 @@ _random = random.Random()  # noqa: S311 - not for secrets; the program's own seq
 
 
 class Unreachable(Exception):  # noqa: N818 - reads as what happened
-    """A scheduler could not be asked; its jobs are presumed alive."""
+    """A scheduler could not be asked; its jobs are presumed alive.
+
+    Args:
+        message: why.
+        transient: whether asking again may help.
+    """
+
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class Source(Protocol):

@@ -201,6 +201,9 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _check(self, plan: Plan) -> None:
         if plan.dependencies:
             raise InvalidJobException("JobAttributes.dependencies: 'local' has no queue in which a job could wait")
+        for name in plan.spec.attributes.custom_attributes or ():
+            if name.startswith("local."):
+                raise InvalidJobException(f"custom attribute {name!r}: 'local' has no options of its own")
 
     def recover(self) -> list[Job]:
         """See `JobExecutor.recover`."""

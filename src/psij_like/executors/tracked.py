@@ -93,6 +93,10 @@ class TrackedJobExecutor(JobExecutor):
         """Whether the backend could have a job of that id."""
         return True
 
+    def _id_example(self) -> str:
+        """What an id of the backend looks like."""
+        return "1234"
+
     def _check(self, plan: Plan) -> None:
         """Refuse what the backend can not express. InvalidJobException if there is any."""
 
@@ -242,7 +246,9 @@ class TrackedJobExecutor(JobExecutor):
             with file_trouble(self._store.directory):
                 found = inquire(self._tracker().source, asked, self._tracker().patience)
         except Unreachable as error:
-            raise SubmitException(f"{self.name} can not be asked about jobs: {error}", error, True) from error
+            raise SubmitException(
+                f"{self.name} can not be asked about jobs: {error}", error, error.transient
+            ) from error
         return {native_id: found.get(native_id) for native_id in native_ids}
 
     def info(self, job: Target) -> JobInfo:
@@ -280,7 +286,7 @@ class TrackedJobExecutor(JobExecutor):
         checked_job(job)._claim(self)
         job._native_id = native_id
         if not self._may_be_id(native_id):
-            message = f"{native_id!r} is not the id of a job: {self.name} has no ids like that"
+            message = self._no_id(native_id)
             status = JobStatus(JobState.FAILED, message=message, metadata={REASON: str(Reason.LOST)})
             self._followed(job).end(status, None)
             return
@@ -380,11 +386,17 @@ class TrackedJobExecutor(JobExecutor):
             tracked.evidence.prepares = bool(told.get("stage_in") or (told.get("attributes") or {}).get("dependencies"))
         return end
 
+    def _no_id(self, text: str) -> str:
+        example = self._id_example()
+        return f"{text!r} is not the id of a job: {self.name} has no ids like that" + (
+            f", they look like {example!r}" if example else ""
+        )
+
     def _native_id(self, job: Target, verb: str) -> str:
         """The native id that is meant. SubmitException if it is none, or that of a job which has none."""
         if isinstance(job, str):
             if not self._may_be_id(job):
-                raise SubmitException(f"{job!r} is not the id of a job: {self.name} has no ids like that")
+                raise SubmitException(self._no_id(job))
             return job
         native_id = checked_job(job).native_id
         if native_id is None:

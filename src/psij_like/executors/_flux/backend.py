@@ -34,6 +34,7 @@ class Flux(Backend):
     name = "flux"
     install_hint = "install flux-core, or load the module that provides the flux command"
     native_ids = ids.FORM
+    id_example = "f2WtWfV"
     option_names = r"[A-Za-z][A-Za-z0-9_.-]*"
     own_options = frozenset(
         f"{prefix}{name}"

@@ -129,6 +129,9 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
     def _may_be_id(self, native_id: str) -> bool:
         return re.fullmatch(self._backend.native_ids, native_id) is not None
 
+    def _id_example(self) -> str:
+        return self._backend.id_example
+
     def _check(self, plan: Plan) -> None:
         for kind, native_id, _ in plan.dependencies:
             if not self._backend.may_be_named(native_id):

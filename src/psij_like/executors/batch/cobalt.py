@@ -50,6 +50,7 @@ class Cobalt(Backend):
     name = "cobalt"
     install_hint = "install Cobalt's client commands, or load the module that provides them"
     native_ids = r"[1-9][0-9]{0,11}"
+    id_example = "1234"
     option_names = r"(?!he)[A-Za-z][A-Za-z0-9_-]*"  # -h holds a job, --help makes none
     own_options = frozenset(["mode", "debuglog", "dependencies", "version", "i", "v"])
     passes_environment = False

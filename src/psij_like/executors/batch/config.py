@@ -75,7 +75,7 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         if max_queued is not None and _checks.integer("max_queued", max_queued) < 1:
             raise ValueError(f"max_queued: {max_queued!r} is not 1 or more")
         if doorbell_address is not None:
-            _checks.text("doorbell_address", doorbell_address)
+            _check_address("doorbell_address", doorbell_address)
         for name, value in (
             ("queue_polling_interval", queue_polling_interval),
             ("initial_queue_polling_delay", initial_queue_polling_delay),
@@ -111,6 +111,15 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         self.max_queued = max_queued
         self.max_submission_rate = max_submission_rate
         self.submit_timeout = submit_timeout
+
+
+def _check_address(field: str, address: str) -> None:
+    import socket  # noqa: PLC0415 - rarely needed
+
+    try:
+        socket.inet_pton(socket.AF_INET, _checks.text(field, address))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{field}: {address!r} is not a numeric IPv4 address, such as '10.0.0.1'") from error
 
 
 def batch_config(config: JobExecutorConfig | None) -> BatchSchedulerExecutorConfig:

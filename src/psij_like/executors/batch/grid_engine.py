@@ -58,6 +58,7 @@ class GridEngine(Backend):
     aliases = ("sge",)
     install_hint = "install Grid Engine's client commands (Debian: gridengine-client), or source its settings.sh"
     native_ids = r"[1-9][0-9]{0,9}(?:\.[0-9]{1,9})?"
+    id_example = "1234"
     own_options = frozenset("tbC")  # arrays, commands instead of scripts, another prefix
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERANY: "-hold_jid"}

@@ -63,6 +63,7 @@ class Lsf(Backend):
     name = "lsf"
     install_hint = "source LSF's profile.lsf, or load the module that provides bsub"
     native_ids = r"[0-9]{1,12}(?:\[[0-9]{1,9}\])?"
+    id_example = "1234"
     own_options = frozenset(["I", "K", "Ip", "Is", "IS", "ISp", "ISs", "IX", "h", "V", "pack", "json", "yaml", "jsdl"])
     passes_environment = True
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {

@@ -46,6 +46,7 @@ class PbsClassic(Qsub):
     }
     verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTEROK: "afterok", **Qsub.verified}
     native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.:-]+"
+    id_example = "1234.server"
     cluster_variables = ("PBS_DEFAULT", "PBS_SERVER")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
     transient = "cannot connect to server|Connection refused|timed? ?out|try again|No free connections|End of File"

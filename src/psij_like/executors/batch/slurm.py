@@ -63,6 +63,7 @@ class Slurm(Backend):
     name = "slurm"
     install_hint = "install Slurm's client commands (Debian: slurm-client), or load the module that provides them"
     native_ids = r"[1-9][0-9]{0,8}(?:[_+][0-9]{1,9})?"
+    id_example = "1234"
     option_names = r"[a-z][a-z0-9-]+"
     own_options = frozenset(
         ["array", "clusters", "cluster", "help", "parsable", "test-only", "usage", "version", "wait", "wrap"]
