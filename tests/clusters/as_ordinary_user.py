@@ -44,6 +44,7 @@ PACKAGES = (
     "git",
     "make",
 )
+NODE = ("nodejs", "npm")  # for the second reader of spec/; whatever Node.js there is will do
 HANDED_OVER = frozenset(
     {"LANG", "LANGUAGE", "TERM", "TZ", "COLUMNS", "CI", "CMD", "FORCE_COLOR", "NO_COLOR"}
     | {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
@@ -134,7 +135,7 @@ def run(command: list[str], top: Path) -> int:
     if os.geteuid() != 0:
         print("Only root can start clusters and become another user.", file=sys.stderr)
         return 77
-    if not install(PACKAGES):
+    if not install([*PACKAGES, *(NODE if shutil.which("npm") is None else ())]):
         print("Going on without; tests of what is missing will say so.", file=sys.stderr)
     make(RELEASES)
     owner = ensure_user(USER)
