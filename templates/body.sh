@@ -194,8 +194,11 @@ psij_launch() {
     if [ -n "${BASH_ENV-}" ] && [ -r "$BASH_ENV" ]; then . "$BASH_ENV"; fi
   fi
   for psij_file in "$psij_pre_launch" "$psij_post_launch"; do
-    if [ -n "$psij_file" ] && ! [ -r "$psij_file" ]; then
+    if [ -n "$psij_file" ] && { ! [ -r "$psij_file" ] || [ -d "$psij_file" ]; }; then
       psij_say "fail 1 the script '$psij_file' can not be read"
+      return
+    elif [ -f "$psij_file" ] && ! psij_problem=$(BASH_ENV='' /bin/bash -O extglob -n "$psij_file" 2>&1); then
+      psij_say "fail 1 the script '$psij_file' is no shell script: $psij_problem"
       return
     fi
   done
@@ -231,13 +234,19 @@ psij_launch() {
     psij_say "fail 126 '${psij_check:-${psij_argv[0]}}' can not be started: its interpreter is missing"
   else
     psij_find "${psij_argv[0]}"
+    psij_say ''
     # By its path, so that no function or builtin of the shell's is meant, but under the name it was given.
     (
+      shopt -s execfail
       exec -a "${psij_argv[0]}" "$psij_path" "${psij_argv[@]:1}" <&"$psij_in" >&"$psij_out" 2>&"$psij_err" \
         {psij_in}<&- {psij_out}>&- {psij_err}>&-
+      psij_code=$?
+      psij_say "fail $psij_code '$psij_path' can not be started, as its standard error stream says"
+      exit "$psij_code"
     )
     psij_code=$?
-    psij_say "exit $psij_code"
+    { IFS= read -r psij_outcome <"$psij_dir/outcome.$psij_run"; } 2>/dev/null
+    case ${psij_outcome-} in 'fail '*) ;; *) psij_say "exit $psij_code" ;; esac
     exec {psij_in}<&- {psij_out}>&- {psij_err}>&-
   fi
   if [ -n "$psij_post_launch" ]; then

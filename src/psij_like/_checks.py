@@ -107,7 +107,12 @@ def variables(field: str, value: Any) -> dict[str, str]:
     """Check a mapping of str to str or int, and keep it as a dict with the numbers as text."""
     if type(value) is dict and _STR.issuperset(map(type, (*value, *value.values()))):
         return value.copy()
-    value = by_typeguard(field, value, Mapping[str, str | int], "a dict of str to str or int")
+    allowed = "a dict of str to str or int"
+    if not isinstance(value, Mapping):
+        value = by_typeguard(field, value, Mapping, allowed)
+    for name, item in value.items():  # one by one: the others, which may be secret, are in no message
+        by_typeguard(field, name, str, "names that are str")
+        by_typeguard(f"{field}[{brief(name)}]", item, str | int, "a str or int")
     return {str.__str__(k): str.__str__(v) if isinstance(v, str) else str(v) for k, v in value.items()}
 
 

@@ -43,7 +43,12 @@ class JobState(Enum):
         """Whether this state comes after the other one.
 
         False for equal states; None when neither can follow the other (two different final states).
+
+        Raises:
+            TypeError: the other one is no state.
         """
+        if not isinstance(other, JobState):
+            raise TypeError(f"other: {other!r} is of type {type(other).__name__}, expected a JobState")
         if self._rank == other._rank:
             return False if self is other else None
         return self._rank > other._rank

@@ -1,6 +1,6 @@
 """Whether a job specification makes sense, whatever executor it is for.
 
-Types were checked when the fields were set; here it is about values, and about lists and dicts that were
+Types were checked when the fields were set; here it is about values, and about lists, dicts and sets that were
 changed after they were set.
 """
 
@@ -14,13 +14,14 @@ from ._checks import brief
 from .exceptions import InvalidJobException
 from .job_attributes import JobAttributes, check_custom_name
 from .job_spec import JobSpec
-from .staging import URI
+from .staging import URI, StageIn, StageOut
 
 MAX_STRING = 131072
 """Linux' MAX_ARG_STRLEN: bytes that one argument or one NAME=value may take, with the NUL at its end."""
 MAX_NAME = 255
 """Characters that a job's name may have. (Executors shorten it to what their scheduler takes.)"""
 
+_DEEPEST = 20  # levels of lists and dicts in a custom attribute: one may hold itself
 _log = logging.getLogger(__name__)
 _nobodys: set[str] = set()  # owners of custom attributes that were told of
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -141,17 +142,27 @@ def _check_owner(name: str) -> None:
         _log.warning("custom attribute %r is for nobody here: %s", name, trouble)
 
 
-def _check_custom(field: str, value: object) -> None:
+def _check_custom(field: str, value: object, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise InvalidJobException(f"{field}: it is nested more than {_DEEPEST} levels deep")
     if isinstance(value, Mapping):
         value = [*value, *value.values()]
     if isinstance(value, Iterable) and not isinstance(value, str):
         for item in value:
-            _check_custom(field, item)
+            _check_custom(field, item, depth + 1)
     elif value is not None:
-        _check_directive(field, str(value))
+        try:
+            shown = str(value)
+        except Exception as error:
+            raise InvalidJobException(f"{field}: a {type(value).__name__} that has no text ({error})") from error
+        _check_directive(field, shown)
 
 
 def _check_staging(spec: JobSpec) -> None:
+    for field, kind in (("stage_in", StageIn), ("stage_out", StageOut)):
+        for member in getattr(spec, field) or ():
+            if not isinstance(member, kind):
+                raise _invalid(field, member, f"it must be a {kind.__name__}")
     for entry in spec.stage_in or ():
         _check_place("stage_in source", entry.source)
         _check_file("stage_in target", str(entry.target))
@@ -198,12 +209,16 @@ def _normal(path: Path) -> Path:
 
 def _check_cleanup(entry: Path, directory: Path | None) -> None:
     """Refuse to remove what is not the job's: this comes before `rm -r`."""
+    if not isinstance(entry, Path):
+        raise _invalid("cleanup", entry, "it must be a Path")
     text = str(entry)
     _check_text("cleanup", text)
     if ".." in entry.parts:
         raise _invalid("cleanup", text, "it must not hold '..', which may lead out of the job's directory")
     if entry == Path() or entry == Path("~") or not entry.name:
         raise _invalid("cleanup", text, "it must not be the root, the home or the job's own directory")
+    if entry.is_absolute() and len(_normal(entry).parts) < 3:
+        raise _invalid("cleanup", text, "it must not be one of the system's own directories")
     if directory is not None and _explicit(text):
         job, entry = _normal(directory), _normal(entry)
         if entry == job or entry in job.parents:

@@ -163,7 +163,7 @@ class Campaign(RuleBasedStateMachine):
 
     def put(self, job: Job, statuses: list[JobStatus], listeners: object) -> None:
         """The dispatcher's place."""
-        self.clients[job].told += statuses
+        self.clients[job].told += [status for status in statuses if job._advance(status)]
 
     def _follow(self, name: str, own: bool) -> None:
         stage_in = [StageIn("a", "b")] if self.real[name].staged else None

@@ -116,6 +116,35 @@ def test_B2_slow_callbacks_do_not_delay_other_jobs(dispatcher: Dispatcher) -> No
     release.set()
 
 
+def test_B2_many_blocked_callbacks(dispatcher: Dispatcher) -> None:
+    """Measured: 0.1 s behind a hundred of them; 2 s if each had the patience of the first."""
+    release = threading.Event()
+    heard = threading.Event()
+    for _ in range(100):
+        dispatcher.put(job(), NEWS[:1], [lambda *_: release.wait(20)])
+    started = time.monotonic()
+    dispatcher.put(job(), NEWS[:1], [lambda *_: heard.set()])
+    assert heard.wait(10)
+    assert time.monotonic() - started < 1.5
+    release.set()
+
+
+def test_who_sees_an_end_can_wait_for_its_callbacks(dispatcher: Dispatcher) -> None:
+    for _ in range(200):
+        one, heard, seen = job(), list[JobState](), list[int]()
+
+        def client(one: Job = one, heard: list[JobState] = heard, seen: list[int] = seen) -> None:
+            one.wait()
+            dispatcher.drain()
+            seen.append(len(heard))
+
+        thread = threading.Thread(target=client)
+        thread.start()
+        dispatcher.put(one, NEWS, [lambda _, status, heard=heard: heard.append(status.state)])  # type: ignore[misc]
+        thread.join()
+        assert seen == [3]
+
+
 def test_B2_a_callback_may_wait_for_other_jobs(dispatcher: Dispatcher) -> None:
     """Ten callbacks, each of which waits for the callback of the next job."""
     events = [threading.Event() for _ in range(11)]

@@ -68,7 +68,7 @@ class Fired:
         self.statuses: list[JobStatus] = []
 
     def put(self, job: Job, statuses: list[JobStatus], listeners: Any) -> None:
-        self.statuses += statuses
+        self.statuses += [status for status in statuses if job._advance(status)]
 
 
 class World(RuleBasedStateMachine):

@@ -84,6 +84,9 @@ class Told:
         self.calls: list[tuple[list[JobState], tuple[Any, ...]]] = []
 
     def put(self, job: Job, statuses: list[JobStatus], listeners: Any) -> None:
+        statuses = [status for status in statuses if job._advance(status)]
+        if not statuses:
+            return
         self.calls.append(([one.state for one in statuses], tuple(listeners)))
 
 

@@ -34,11 +34,19 @@ class Dispatcher:
         self._registered = False
 
     def put(self, job: Job, statuses: Iterable[JobStatus], listeners: Iterable[StatusListener | None]) -> None:
-        """Have the listeners called for each status, soon, in this order."""
+        """Make these the job's statuses, and have the listeners called for each that is news, soon, in this order.
+
+        Who sees the status can rely on it that `drain` waits for the calls.
+        """
         wanted = tuple(listener for listener in listeners if listener is not None)
         if not wanted:
+            for status in statuses:
+                job._advance(status)
             return
         with self._changed:
+            news = [(status, wanted) for status in statuses if job._advance(status)]
+            if not news:
+                return
             if not self._registered:
                 self._registered = True
                 atexit.register(self.drain)
@@ -46,7 +54,7 @@ class Dispatcher:
             if queue is None:
                 queue = self._queues[job] = deque()
                 self._ready.append(job)
-            queue.extend((status, wanted) for status in statuses)
+            queue.extend(news)
             self._staff()
 
     def drain(self) -> None:
@@ -79,7 +87,8 @@ class Dispatcher:
         enough = monotonic() + _IDLE
         while True:
             now = monotonic()
-            turn = enough if not self._ready else max(self._serving.values(), default=-_STALLED) + _STALLED
+            patience = _STALLED / max(1, len(self._serving))  # the more are slow, the sooner another thread helps
+            turn = enough if not self._ready else max(self._serving.values(), default=-patience) + patience
             if now >= turn:
                 self._idle -= 1
                 return bool(self._ready)

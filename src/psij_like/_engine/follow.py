@@ -49,9 +49,7 @@ class Followed:
         earliest = job.status.time if job.status.state is not JobState.NEW else float("-inf")
         for step in steps:  # schedulers tell whole seconds, and clocks differ: time does not go back for all that
             step.time = earliest = max(step.time, earliest)
-        news = [step for step in steps if job._advance(step)]
-        if news:
-            dispatcher().put(job, news, (job._callback, self._listener()))
+        dispatcher().put(job, steps, (job._callback, self._listener()))
 
     def end(self, status: JobStatus, record: Record | None) -> None:
         """Remember the job's end, and then tell of it."""

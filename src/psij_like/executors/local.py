@@ -3,7 +3,8 @@
 A job is a process in a session of its own, started by a small supervisor process that outlives the client. The native
 id is the process id. A job that needs no shell (no staging, no scripts to source, one process) is the executable
 itself; any other runs `templates/local.mustache`. The walltime is enforced; cancelling ends the whole process tree,
-SIGTERM first and SIGKILL 5 seconds later. The job has ended when all of that tree has. Resources, queue, account and
+SIGTERM first and SIGKILL 5 seconds later, and the job has ended when all of that tree has. One that ends by itself has
+ended with its first process; what that leaves behind runs on. Resources, queue, account and
 reservation are accepted and mean nothing here, but for the number of processes that a launcher starts.
 """
 

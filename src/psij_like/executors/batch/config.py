@@ -95,6 +95,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
                 raise _checks.wrong_type(name, value, "a number")
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name}: {value!r} is not a finite number, 0 or more")
+        if not command_timeout:
+            raise ValueError("command_timeout: 0 would not let any command end")
         self.queue_polling_interval = queue_polling_interval
         self.initial_queue_polling_delay = initial_queue_polling_delay
         self.queue_polling_error_threshold = queue_polling_error_threshold

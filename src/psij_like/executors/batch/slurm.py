@@ -51,6 +51,7 @@ _FINAL: dict[str, tuple[JobState, Reason | None]] = {
     "PREEMPTED": (JobState.FAILED, Reason.PREEMPTED),
 }
 _HELD = re.compile(r"JobHeld|JobHoldMaxRequeue|[Hh]eld")
+_NO_START = 53  # where slurmstepd could not open a job's files, or start it, it speaks of this signal
 _SIGNAL = re.compile(r"RaisedSignal:([0-9]{1,3})(?![0-9])")
 _ID = re.compile(r"[0-9]+(?:_[0-9]+|\+[0-9]+)?")
 _ROW = r"^[0-9][0-9_+,%\[\]-]*\|"  # elements of an array that are not listed singly, too
@@ -75,7 +76,8 @@ class Slurm(Backend):
     submitted = r"^([0-9]+)(?:;.*)?$"
     transient = (
         "Unable to contact slurm controller|socket timed out|Connection refused|Connection timed out|temporarily unable"
-        "|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication|JobSubmitLimit"
+        "|temporarily unavailable|try again|standby mode|Zero Bytes were transmitted|communication"
+        "|JobSubmitLimit|configuration source"
     )
     cancel = ("scancel",)
     arrays = Arrays(
@@ -146,7 +148,7 @@ class Slurm(Backend):
         elif state is JobState.QUEUED and _HELD.search(reason):
             cause = Reason.HELD
         elif native_state == "FAILED" and signal:
-            cause = Reason.SIGNAL
+            cause = _cause(int(signal[1]))
         since = end if final else start if state is JobState.ACTIVE else ""
         return Report(
             native_id,
@@ -154,7 +156,7 @@ class Slurm(Backend):
             native_state,
             "" if reason == "None" else reason,
             cause,
-            signal=int(signal[1]) if signal else None,
+            signal=int(signal[1]) if signal and cause is not Reason.LAUNCH_FAILED else None,
             time=_time(since),
         )
 
@@ -187,7 +189,9 @@ class Slurm(Backend):
         elif re.fullmatch("[0-9]{1,9}", code_text):
             exit_code, signal = int(code_text) >> 8, int(code_text) & 127 or None
         if native_state in ("COMPLETED", "FAILED"):
-            cause = Reason.SIGNAL if signal else Reason.EXIT
+            cause = _cause(signal) if signal else Reason.EXIT
+            if cause is Reason.LAUNCH_FAILED:
+                exit_code = signal = None
         elif state is JobState.CANCELED and by:
             # sacct's own UID is 0 until the job has reached the database whole.
             own = by == str(self.user.id) or (by == uid and uid != "0")
@@ -195,6 +199,10 @@ class Slurm(Backend):
         final = state is not None and state.final
         time = _time(end) if final else None
         return Report(native_id, state, native_state, "", cause, exit_code, signal, time)
+
+
+def _cause(signal: int) -> Reason:
+    return Reason.LAUNCH_FAILED if signal == _NO_START else Reason.SIGNAL
 
 
 def _time(text: str) -> float | None:
