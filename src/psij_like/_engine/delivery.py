@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from psij_like._engine.backend import Backend, Refused
@@ -32,9 +32,16 @@ class Attempt:
     Attributes:
         open: whether the backend may have the job though nobody knows yet: it must not be submitted again, and what is
             remembered of it stays.
+        withdraw: takes back a request that was not sent yet; False if it is too late for that.
     """
 
     open: bool = False
+    withdraw: Callable[[], bool] | None = None
+
+    def settle(self) -> None:
+        """It is given up: what was not sent is not sent any more."""
+        if self.open and self.withdraw is not None and self.withdraw():
+            self.open = False
 
 
 def intent_of(executor: str, plans: Sequence[Plan]) -> dict[str, object]:

@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import psutil
 
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL
+_LOOK = 0.05  # seconds between looks at what is to end
 _MARKS = re.compile(rb"(?:^|\0)PSIJ_JOB_ID=([^\0]+)")
 
 
@@ -165,7 +167,32 @@ def _end_tree(pid: int, job: str) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _, stubborn = psutil.wait_procs(processes, timeout=GRACE)
-    for process in stubborn:
+    # Nobody waits for them here: one may be a child of this process, whose exit code is for whoever started it.
+    deadline = time.monotonic() + GRACE
+    while any(map(alive, processes)) and time.monotonic() < deadline:
+        time.sleep(_LOOK)
+    for process in filter(alive, processes):
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process lives; a zombie does not."""
+    try:
+        return process.is_running() and process.status() != "zombie"
+    except Exception:  # it has ended
+        return False
+
+
+def none_of_ours(pid: int) -> str:
+    """Why a process can be no job of this user's: a sentence about it, or '' if it can."""
+    line = [os.getpid()]
+    with contextlib.suppress(OSError, IndexError):
+        while line[-1] > 1:
+            line.append(_seen(line[-1]).parent)
+    if pid in line:
+        return f"process {pid} is this one, or an ancestor of it"
+    with contextlib.suppress(OSError):
+        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():  # noqa: PTH116
+            return f"process {pid} belongs to another user"
+    return ""

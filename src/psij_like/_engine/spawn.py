@@ -7,12 +7,20 @@ import errno
 import functools
 import os
 import signal
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # What stands in for an executable that cannot be started: a real process, which fails as a shell's would.
 _STAND_IN = ("/bin/sh", "-c", 'printf "%s\\n" "psij: $1" >&2; exit "$2"', "psij")
+# Opens the files of a job of which one is a named pipe: that waits for its other end, which nobody else may have to.
+_OPENER = (
+    "/bin/sh",
+    "-c",
+    'exec <"$1" >"$2" && if [ "$3" = "$2" ]; then exec 2>&1; else exec 2>"$3"; fi && shift 3 && exec "$@"',
+    "psij",
+)
 _LONGEST = 2000  # characters of a sentence that are printed: it may cite what is too long for an argument
 # A job starts with nothing ignored, whatever the client or those who started it ignore.
 _SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
@@ -51,6 +59,10 @@ class Request:
     umask: int
 
 
+class _Pipe(Exception):  # noqa: N818 - reads as what is there
+    """A path is that of a named pipe."""
+
+
 class _LaunchError(Exception):
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -83,6 +95,9 @@ def _command(request: Request, environment: Mapping[str, str]) -> int:
         path = _find(request.argv[0], environment) if request.look_up else request.argv[0]
         with contextlib.ExitStack() as stack:
             return _start(path, request.argv, environment, _open_files(request.files, stack))
+    except _Pipe:
+        argv = [*_OPENER, *request.files, path, *request.argv[1:]]
+        return _start(argv[0], argv, environment, [_null()] * 3)
     except OSError as error:
         why = error.strerror
         if error.errno == errno.E2BIG:
@@ -98,7 +113,7 @@ def _stand_in(request: Request, error: _LaunchError) -> int:
         try:
             os.chdir(request.cwd)
             files = _open_files([os.devnull, os.devnull, request.files[2]], stack)
-        except (OSError, _LaunchError):
+        except (OSError, _LaunchError, _Pipe):
             files = [_null()] * 3
         finally:
             os.chdir("/")
@@ -118,10 +133,13 @@ def _open_files(paths: Sequence[str], stack: contextlib.ExitStack) -> list[int]:
         if path == os.devnull:
             files.append(_null())
             continue
-        if number == 2 and path == paths[1]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
+        found = _status(path)
+        if found is not None and stat.S_ISFIFO(found.st_mode):
+            raise _Pipe
+        if number == 2 and found is not None and os.path.samestat(found, os.fstat(files[1])):
             files.append(files[1])
             continue
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
         try:
             descriptor = os.open(path, flags, 0o666)
         except OSError as error:
@@ -133,7 +151,28 @@ def _open_files(paths: Sequence[str], stack: contextlib.ExitStack) -> list[int]:
     return files
 
 
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 - a Path costs ten times as much
+    except OSError:
+        return None
+
+
 def _start(path: str, argv: Sequence[str], environment: Mapping[str, str], files: Sequence[int]) -> int:
+    try:
+        return _spawn(path, argv, environment, files)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC or not _is_text(path):
+            raise
+        return _spawn("/bin/sh", ["/bin/sh", path, *argv[1:]], environment, files)  # as shells do
+
+
+def _is_text(path: str) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return b"\0" not in file.read(128)
+
+
+def _spawn(path: str, argv: Sequence[str], environment: Mapping[str, str], files: Sequence[int]) -> int:
     return os.posix_spawn(
         path,
         list(argv),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import queue
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from psij_like._engine.processes import umask
+
+_log = logging.getLogger(__name__)
 
 _START_LIMIT = 30.0  # seconds for a supervisor to start and for a request to be answered
 
@@ -33,8 +37,71 @@ def surroundings() -> Surroundings:
     return Surroundings(dict(os.environ), int(umask(), 8))
 
 
+class Start:
+    """The start of a job: what is asked of the supervisor, and what comes of it.
+
+    The thread that asks can be interrupted at any moment. So others speak with the supervisor, and take the job up.
+
+    Args:
+        job: the job's id.
+        around: what it has of this process.
+        request: see `spawn.Request`.
+        taken: called when the job was started, with its process id, and whether it is the job itself that runs.
+    """
+
+    def __init__(
+        self, job: str, around: Surroundings, request: dict[str, object], taken: Callable[[int, bool], None]
+    ) -> None:
+        self.job = job
+        self.around = around
+        self.request = request
+        self._taken = taken
+        self._lock = threading.Lock()
+        self._sent = self._withdrawn = False
+        self._over = threading.Event()
+        self._error: Exception | None = None
+
+    def send(self) -> bool:
+        """Before it is sent: whether it is still wanted. From then on it is too late to withdraw it."""
+        with self._lock:
+            self._sent = not self._withdrawn
+            return self._sent
+
+    def withdraw(self) -> bool:
+        """Do not start the job after all. False if that may be too late."""
+        with self._lock:
+            self._withdrawn = not self._sent
+            return self._withdrawn
+
+    def succeed(self, pid: int, running: bool) -> None:
+        """The job was started."""
+        try:
+            self._taken(pid, running)
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._over.set()
+
+    def fail(self, error: Exception) -> None:
+        """It was not, or nobody knows."""
+        self._error = error
+        self._over.set()
+
+    def wait(self) -> None:
+        """Wait until the job is started.
+
+        Raises:
+            SupervisorLost: nobody knows whether it was started.
+            OSError: the supervisor can not start it, or can not itself be started.
+        """
+        if not self._over.wait(_START_LIMIT):
+            raise SupervisorLost("the supervisor of local jobs does not answer")
+        if self._error is not None:
+            raise self._error
+
+
 class SupervisorClient:
-    """Starts a supervisor when it is needed, and speaks to it.
+    """Starts a supervisor when it is needed, and speaks to it, on threads of its own.
 
     Args:
         news: called, on a thread of this object's, with the journal's line about a job's end; with None when the
@@ -43,70 +110,80 @@ class SupervisorClient:
 
     def __init__(self, news: Callable[[dict[str, Any] | None], None]) -> None:
         self._news = news
+        self._outbox: queue.SimpleQueue[Start | dict[str, object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._sender: threading.Thread | None = None
         self._socket: socket.socket | None = None
         self._base: dict[str, str] | None = None
+        self._starts: dict[str, Start] = {}  # that were sent
         self.jobs: set[str] = set()
-        """The jobs that the supervisor has started and whose end it has not told yet."""
-        self._answers: dict[str, tuple[threading.Event, dict[str, Any]]] = {}
+        """The jobs that the supervisor was asked to start and whose end it has not told yet."""
 
-    def begin(self, job: str, around: Surroundings, **request: object) -> Callable[[], tuple[int, bool]]:
-        """Ask for a job's start (see `spawn.Request`). What waits for the answer: its process id, and whether it runs.
-
-        Both this and what it gives back may raise these.
-
-        Raises:
-            SupervisorLost: nobody knows whether it was started.
-            OSError: the supervisor can not start it, or can not itself be started.
-        """
-        answered = threading.Event()
-        answer: dict[str, Any] = {}
-        self._answers[job] = (answered, answer)
-        self.jobs.add(job)
-
-        def finish() -> tuple[int, bool]:
-            with self._expecting(job):
-                if not answered.wait(_START_LIMIT) or "lost" in answer:
-                    raise SupervisorLost("the supervisor of local jobs does not answer")
-            self._answers.pop(job, None)
-            if "refused" in answer:
-                self.jobs.discard(job)
-                raise OSError(str(answer["refused"]))
-            return int(answer["pid"]), not answer["failed"]
-
-        with self._expecting(job), self._lock:
-            connection = self._connect()
-            if around.environment != self._base:
-                _send(connection, {"do": "base", "environment": around.environment})
-                self._base = around.environment
-            _send(connection, {"do": "run", "job": job, "umask": around.umask, **request})
-        return finish
-
-    @contextlib.contextmanager
-    def _expecting(self, job: str) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self._answers.pop(job, None)
-            if isinstance(error, KeyboardInterrupt):
-                self.kill(job)  # the caller will not hear of the job, so it must not run on
-            raise
+    def begin(self, start: Start) -> None:
+        """Ask for a job's start; `start.wait` tells what comes of it."""
+        self._put(start)
 
     def kill(self, job: str) -> bool:
         """Have a job's process tree ended. False if it is not a job of this supervisor."""
-        with self._lock:
-            if self._socket is None or job not in self.jobs:
-                return False
-            try:
-                _send(self._socket, {"do": "kill", "job": job})
-            except OSError:
-                return False
-            return True
+        if self._socket is None or job not in self.jobs:
+            return False
+        self._put({"do": "kill", "job": job})
+        return True
+
+    def _put(self, message: Start | dict[str, object]) -> None:
+        self._outbox.put(message)
+        if self._sender is None:
+            with self._lock:
+                if self._sender is None:
+                    self._sender = threading.Thread(target=self._send_all, name="psij-like local", daemon=True)
+                    self._sender.start()
 
     def abandon(self) -> None:
         """In a forked child: leave the supervisor to the parent."""
         if self._socket is not None:
             self._socket.close()
+
+    # ---- the thread that sends
+
+    def _send_all(self) -> None:
+        while True:
+            message = self._outbox.get()
+            try:
+                self._send_one(message)
+            except Exception as error:
+                if isinstance(message, Start) and not isinstance(error, OSError):
+                    _log.exception("job %s could not be asked for", message.job)
+                if isinstance(message, Start):
+                    self._failed(message, error)
+
+    def _send_one(self, message: Start | dict[str, object]) -> None:
+        if not isinstance(message, Start):
+            with self._lock:
+                connection = self._socket
+            if connection is not None:
+                with contextlib.suppress(OSError):  # it has gone: so its end is told otherwise
+                    _send(connection, message)
+            return
+        with self._lock:
+            connection = self._connect()
+            if not message.send():
+                return
+            self.jobs.add(message.job)
+            self._starts[message.job] = message
+        around = message.around
+        try:
+            if around.environment != self._base:
+                _send(connection, {"do": "base", "environment": around.environment})
+                self._base = around.environment
+            _send(connection, {"do": "run", "job": message.job, "umask": around.umask, **message.request})
+        except OSError as error:
+            raise SupervisorLost(f"the supervisor of local jobs has gone: {error}") from error
+
+    def _failed(self, start: Start, error: Exception) -> None:
+        with self._lock:
+            self._starts.pop(start.job, None)
+            self.jobs.discard(start.job)
+        start.fail(error)
 
     def _connect(self) -> socket.socket:
         if self._socket is None:
@@ -126,9 +203,11 @@ class SupervisorClient:
             theirs.close()
             self._socket, self._base = ours, None
             threading.Thread(
-                target=self._listen, args=(ours, supervisor.pid), name="psij-like local", daemon=True
+                target=self._listen, args=(ours, supervisor.pid), name="psij-like local news", daemon=True
             ).start()
         return self._socket
+
+    # ---- the thread that listens
 
     def _listen(self, connection: socket.socket, supervisor: int) -> None:
         with contextlib.suppress(OSError), connection.makefile("rb") as lines:
@@ -138,18 +217,19 @@ class SupervisorClient:
                     self.jobs.discard(message["job"])
                     self._news(message["end"])
                     continue
-                waiting = self._answers.get(message["job"])
-                if waiting is not None:
-                    waiting[1].update(message)
-                    waiting[0].set()
+                start = self._starts.pop(message["job"], None)
+                if start is not None and "refused" in message:
+                    self._failed(start, OSError(str(message["refused"])))
+                elif start is not None:
+                    start.succeed(int(message["pid"]), not message["failed"])
         with self._lock:
             self._socket = None
             self.jobs.clear()
+            lost, self._starts = self._starts, {}
         with contextlib.suppress(ChildProcessError):
             os.waitpid(supervisor, 0)
-        for answered, answer in list(self._answers.values()):
-            answer["lost"] = True
-            answered.set()
+        for start in lost.values():
+            start.fail(SupervisorLost("the supervisor of local jobs has gone"))
         self._news(None)
 
 

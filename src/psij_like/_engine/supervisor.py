@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from psij_like._engine.journal_writer import JournalWriter
-from psij_like._engine.processes import GRACE, Leader, process_trees, start_time
+from psij_like._engine.processes import GRACE, Leader, alive, process_trees, start_time
 from psij_like._engine.spawn import Request, spawn
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class Supervisor:
         jobs = [self._jobs[job] for job in {**to_end, **to_look_at} if job in self._jobs]
         if not jobs:
             return
-        calm = {running.job for running in jobs if not any(map(_alive, running.known))}
+        calm = {running.job for running in jobs if not any(map(alive, running.known))}
         trees = process_trees({running.job: running.leader for running in jobs})
         self._reap()  # a job that has ended by itself keeps its end
         for running in jobs:
@@ -300,7 +300,7 @@ class Supervisor:
                 continue
             if what == "timeout":
                 self._impose(job, "timeout")
-            elif what == "look" and any(map(_alive, running.known)):
+            elif what == "look" and any(map(alive, running.known)):
                 self._push_timer(_LOOK, job, "look")
             else:  # the grace is over; or those that we know have ended, and may have started others
                 self._to_look_at[job] = None
@@ -310,13 +310,6 @@ def _signal(processes: Iterable[psutil.Process], number: int) -> None:
     for process in processes:
         with contextlib.suppress(Exception):  # it has ended, or is not ours to signal
             process.send_signal(number)
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != "zombie"
-    except Exception:  # it has ended
-        return False
 
 
 def main() -> None:

@@ -17,11 +17,12 @@ import re
 import threading
 import time
 from collections import ChainMap, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from psij_like._engine import at_hand
 from psij_like._engine.delivery import Attempt, intent_of
 from psij_like._engine.doorbell import Doorbell, open_doorbell
 from psij_like._engine.evidence import Patience, Report
@@ -32,11 +33,11 @@ from psij_like._engine.process_watcher import ProcessWatcher
 from psij_like._engine.processes import end_tree, lives, start_time
 from psij_like._engine.quote import expand_references
 from psij_like._engine.render import render
-from psij_like._engine.supervised import SupervisorClient, SupervisorLost, Surroundings, surroundings
+from psij_like._engine.supervised import Start, SupervisorClient, SupervisorLost, Surroundings, surroundings
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
-from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
+from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_state import JobState
@@ -67,47 +68,44 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         ((job, plan),) = batch
-        return [self._begin(job, plan, attempt, surroundings())()]
+        self._finish(job, self._begin(job, plan, attempt, surroundings()), attempt)
+        return []  # it is followed already
 
     def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
         """Ask for the starts of many jobs before the first answer is there."""
-        begun: deque[Callable[[], None]] = deque()
+        under_way: deque[tuple[Job, Start, Attempt]] = deque()
         around = surroundings()
+
+        def finish_first() -> None:
+            job, start, attempt = under_way[0]
+            with self._collected(failures, [job], attempt):
+                self._finish(job, start, attempt)
+            under_way.popleft()
+
         try:
             for ((job, plan),) in batches:
                 if self._not_waiting(job):
-                    begun.append(self._pipelined(job, plan, around, failures))
-                if len(begun) > _STARTS_UNDER_WAY:
-                    begun.popleft()()
-        finally:
-            while begun:
-                begun.popleft()()
+                    attempt = Attempt()
+                    with self._collected(failures, [job], attempt):
+                        under_way.append((job, self._begin(job, plan, attempt, around), attempt))
+                if len(under_way) > _STARTS_UNDER_WAY:
+                    finish_first()
+            while under_way:
+                finish_first()
+        except BaseException:
+            for job, _, attempt in under_way:
+                self._give_up([job], attempt)
+            raise
 
-    def _pipelined(
-        self, job: Job, plan: Plan, around: Surroundings, failures: dict[Job, Exception]
-    ) -> Callable[[], None]:
-        """Ask for a job's start; what takes the answer."""
-        begun, attempt = time.time(), Attempt()
-        started: Callable[[], Tracked] | None = None
-        with self._collected(failures, [job], attempt):
-            started = self._begin(job, plan, attempt, around)
-
-        def finish() -> None:
-            if started is not None:
-                with self._collected(failures, [job], attempt):
-                    self._take_up(started(), begun)
-
-        return finish
-
-    def _begin(self, job: Job, plan: Plan, attempt: Attempt, around: Surroundings) -> Callable[[], Tracked]:
-        """Ask for a job's start; what waits for that."""
+    def _begin(self, job: Job, plan: Plan, attempt: Attempt, around: Surroundings) -> Start:
+        """Ask for a job's start."""
         if not needs_shell(plan.spec, plan.launch):
-            return self._start(job, plan, None, _run_directly(plan, around.environment), attempt, around)
+            return self._ask(job, plan, None, _run_directly(plan, around.environment), attempt, around)
         with self._remembered([(job, plan)], attempt) as submission:
             request = _run_body(plan, submission, _house().tracker.doorbell)
-            return self._start(job, plan, JobFiles(submission, job.id), request, attempt, around)
+            return self._ask(job, plan, JobFiles(submission, job.id), request, attempt, around)
 
-    def _start(
+    def _ask(
         self,
         job: Job,
         plan: Plan,
@@ -115,54 +113,54 @@ class LocalJobExecutor(TrackedJobExecutor):
         request: dict[str, object],
         attempt: Attempt,
         around: Surroundings,
-    ) -> Callable[[], Tracked]:
+    ) -> Start:
         with file_trouble(self._store.directory):
             self._store.check_private()
             journal = self._journals.own
-        with self._start_trouble(job, attempt):
-            finish = _house().supervisor.begin(
-                job.id,
-                around,
-                journal=str(journal),
-                directory=str(files.directory) if files is not None else None,
-                intent=intent_of(self.name, [plan]),
-                inherit=plan.spec.inherit_environment,
-                walltime=plan.walltime,
-                look_up=files is None,
-                **request,
-            )
+        request.update(
+            journal=str(journal),
+            directory=str(files.directory) if files is not None else None,
+            intent=intent_of(self.name, [plan]),
+            inherit=plan.spec.inherit_environment,
+            walltime=plan.walltime,
+            look_up=files is None,
+        )
+        begun = time.time()
 
-        def started() -> Tracked:
-            try:
-                with self._start_trouble(job, attempt):
-                    pid, running = finish()
-            except SubmitException:
-                if files is not None and not attempt.open:
-                    files.remove()
-                raise
+        def taken(pid: int, running: bool) -> None:
             job._native_id = str(pid)
             _house().remember_own(job.id, partial(self._journals.find, str(pid)))
             tracked = Tracked(self._followed(job), job.id, files, plan.walltime)
             tracked.evidence.silence = _SILENCE
             if running and files is None:
                 tracked.evidence.report = Report(job.id, JobState.ACTIVE, time=time.time())
-            return tracked
+            self._take_up(tracked, begun)
 
-        return started
+        start = Start(job.id, around, request, taken)
+        attempt.open, attempt.withdraw = True, start.withdraw
+        _house().supervisor.begin(start)
+        return start
 
-    @contextlib.contextmanager
-    def _start_trouble(self, job: Job, attempt: Attempt) -> Iterator[None]:
-        """Say why a job was not started, or that nobody knows."""
+    def _finish(self, job: Job, start: Start, attempt: Attempt) -> None:
+        """Wait until a job is started."""
         try:
-            yield
+            start.wait()
         except SupervisorLost as error:
-            attempt.open = True
             raise SubmissionUnknownException(f"job {job.id}: {error}; it may have been started", error) from error
         except OSError as error:
+            attempt.open = False
             transient = isinstance(error, ConnectionError)  # the supervisor died; there will be another one
             raise SubmitException(
                 f"job {job.id} can not be started on this machine: {error}", error, transient
             ) from error
+
+    def _give_up(self, jobs: Sequence[Job], attempt: Attempt) -> None:
+        super()._give_up(jobs, attempt)
+        if not attempt.open:
+            for job in jobs:
+                with contextlib.suppress(OSError):  # what can not be written to has nothing of it
+                    Submission(self._host, self._store.path(job.id)).remove()
+            at_hand.give_up(job.id for job in jobs)
 
     def _attached(self, job: Job, native_id: str) -> Tracked:
         _house().remember_foreign(native_id)
@@ -214,11 +212,10 @@ class LocalJobExecutor(TrackedJobExecutor):
             if entry.job in known or is_followed(entry.start["intent"]):
                 continue
             try:
-                job = restored(entry.job, entry.start["intent"]["jobs"][0]["spec"])
+                job = self._restored(entry.job, entry.start["intent"]["jobs"][0]["spec"])
             except (InvalidJobException, KeyError, IndexError, TypeError) as error:
                 _log.warning("job %s can not be recovered: %s", entry.job, error)
                 continue
-            job._claim(self)
             job._native_id = str(entry.pid)
             self._follow(Tracked(self._followed(job), str(entry.pid), recall=partial(self._resume_entry, entry)))
             jobs.append(job)

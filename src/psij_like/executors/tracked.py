@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from psij_like._engine import at_hand
 from psij_like._engine.delivery import Attempt
@@ -56,6 +57,7 @@ class TrackedJobExecutor(JobExecutor):
         self._listener = lambda: self._callback
         self._end_of = lambda native_id: self._known(native_id).end
         self._remember = self._ended  # made once, as all jobs hold it
+        self._unknown: WeakValueDictionary[str, Job] = WeakValueDictionary()  # by id, those that may be submitted
         self._waiting: dict[Job, None] = {}  # for their turn to be submitted
 
     # ---- for subclasses
@@ -104,8 +106,10 @@ class TrackedJobExecutor(JobExecutor):
 
     def submit(self, job: Job) -> None:
         """See `JobExecutor.submit`."""
-        checked_job(job)._claim(self)
-        with self._attempting([job]) as attempt:
+        claimed: builtins.list[Job] = []
+        with self._attempting(claimed) as attempt:
+            checked_job(job)._claim(self)
+            claimed.append(job)
             self._hand_over([(job, self.plan(job))], attempt)
 
     def submit_bulk(self, jobs: Iterable[Job]) -> None:
@@ -179,10 +183,17 @@ class TrackedJobExecutor(JobExecutor):
             for job in jobs:
                 self._followed(job).publish(JobStatus(JobState.FAILED, message=str(error), metadata=dict(facts)), None)
         except BaseException:
-            if not attempt.open:
-                for job in jobs:
-                    job._release()
+            self._give_up(jobs, attempt)
             raise
+
+    def _give_up(self, jobs: Sequence[Job], attempt: Attempt) -> None:
+        """Jobs were not submitted, and may be submitted again; or nobody knows, so they may not."""
+        attempt.settle()
+        for job in jobs:
+            if attempt.open:
+                self._unknown[job.id] = job
+            else:
+                job._release()
 
     def _hand_over(self, batch: Batch, attempt: Attempt) -> None:
         begun = time.time()  # jobs may be running before the backend's command returns
@@ -352,12 +363,23 @@ class TrackedJobExecutor(JobExecutor):
             with file_trouble(self._store.directory):
                 yield submission
         except BaseException:
+            attempt.settle()
             if not attempt.open:
                 submission.remove()
             raise
 
+    def _restored(self, job_id: str, spec: dict[str, Any]) -> Job:
+        """The job of an earlier process, as it was remembered; or an own one, if nobody knew what became of it."""
+        job = self._unknown.get(job_id)
+        if job is None:
+            job = Job(spec_from_dict(spec))
+            job.id = job_id
+            job._claim(self)
+        return job
+
     def _follow(self, tracked: Tracked) -> None:
         self._unfinished[tracked.followed.job] = tracked.files
+        self._unknown.pop(tracked.followed.job.id, None)
         at_hand.keep(tracked.followed.job.id)
         tracked.end_of = self._end_of
         self._tracker().add(tracked)
@@ -399,16 +421,13 @@ class TrackedJobExecutor(JobExecutor):
                 raise SubmitException(self._no_id(job))
             return job
         native_id = checked_job(job).native_id
+        if native_id is None and job.id in self._unknown:
+            raise SubmitException(
+                f"job {job.id} cannot be {verb}: nobody knows whether it was submitted; `recover` finds that out"
+            )
         if native_id is None:
             raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
         return native_id
-
-
-def restored(job_id: str, spec: dict[str, Any]) -> Job:
-    """The job of an earlier process, as it was remembered before it was submitted."""
-    job = Job(spec_from_dict(spec))
-    job.id = job_id
-    return job
 
 
 def is_followed(intent: dict[str, Any]) -> bool:

@@ -32,7 +32,7 @@ from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
-from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed, restored
+from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_spec import JobSpec
@@ -273,7 +273,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         """Follow the jobs of an earlier process."""
         submission, intent, jobs = remembered
         try:
-            members = [(restored(files.job_id, spec), files) for files, spec in jobs]
+            members = [(self._restored(files.job_id, spec), files) for files, spec in jobs]
             if all(files.job_id in noted for _, files in members):
                 whole = self._backend.array_id(noted[members[0][1].job_id])
             else:
@@ -286,8 +286,6 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         except (InvalidJobException, SubmitException, OSError, KeyError, TypeError) as error:
             _log.warning("the jobs remembered in %s can not be recovered now: %s", submission.directory, error)
             return []
-        for job, _ in members:
-            job._claim(self)
         self._throttle.admit(len(members))
         for tracked in self._accepted(members, whole, intent.get("walltime")):
             native_id = tracked.native_id
