@@ -15,8 +15,8 @@ from psij_like._engine.backend import Backend, Command, Refused, Unavailable
 from psij_like._engine.dependencies import met
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import CommandError, CommandMissing, Host, Result
+from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Unreachable
 from psij_like.job_status import Reason
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class BatchSource:
-    """See `_engine.tracker.Source`.
+    """See `_engine.source.Source`.
 
     Attributes:
         backend: the scheduler.

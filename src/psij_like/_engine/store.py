@@ -19,14 +19,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from psij_like._engine.host import Host
+from psij_like._engine.host import Host, is_odd
 from psij_like._engine.job_files import JobFiles, Submission
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
 
-_ODD = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)  # of what is no file, but stands in its place
 _DAY = 86400.0  # seconds
 
 
@@ -165,7 +164,7 @@ class Store:
         try:
             text = self.host.read(path) or ""
         except OSError as error:
-            if error.errno not in _ODD:
+            if not is_odd(error):
                 raise
             _log.warning("a ledger can not be read: %s", error)
             return
@@ -217,7 +216,7 @@ class Store:
             try:
                 intent = submission.intent()
             except OSError as error:
-                if error.errno not in _ODD:
+                if not is_odd(error):
                     raise
                 _log.warning("what was submitted in %s can not be read: %s", submission.directory, error)
                 continue

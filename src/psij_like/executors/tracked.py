@@ -20,10 +20,11 @@ from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.inquiry import inquire
 from psij_like._engine.job_files import JobFiles, Submission
 from psij_like._engine.plan import Launch, Plan, make_plan
+from psij_like._engine.source import Unreachable
 from psij_like._engine.store import Store, submitted
 from psij_like._engine.submitter import submitter
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Tracker, Unreachable
+from psij_like._engine.tracker import Tracker
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, checked_job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures, several
