@@ -122,7 +122,6 @@ def test_a_job_that_ends_while_others_are_listed_is_not_taken_for_theirs(
     assert executor.recover() == []
 
 
-@not_yet("local jobs of another machine count as lost, though they run there")
 def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = tmp_path / "go"
     left_behind("local", tmp_path / "psij", f"{until_released(go)}; exit 3")
@@ -138,7 +137,6 @@ def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch:
         go.touch()
 
 
-@not_yet("each job that is watched takes a descriptor, until none is left", OSError, AssertionError)
 def test_more_local_jobs_than_descriptors_are_recovered(tmp_path: Path) -> None:
     go, most = tmp_path / "go", resource.getrlimit(resource.RLIMIT_NOFILE)
     spare = len(os.listdir("/proc/self/fd"))

@@ -465,7 +465,7 @@ def test_an_attached_job_is_alive_while_what_is_remembered_can_not_be_read(
     attached = Tracked(job.followed, "1", recall=recall)
     tracker.add(attached)
     polled = house.source.times
-    assert until(lambda: polled and polled[-1] - polled[0] > 2 * PACE.patience.lost)
+    assert until(lambda: len(polled) > 1 and polled[-1] - polled[0] > 2 * PACE.patience.lost)
     assert not attached.followed.job.status.final
     trouble.clear()
     assert ended(attached, 10).exit_code == 3
