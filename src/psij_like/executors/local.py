@@ -107,6 +107,7 @@ class LocalJobExecutor(TrackedJobExecutor):
             return self._start(job, plan, None, _run_directly(plan, around.environment), attempt, around)
         with self._remembered([(job, plan)], attempt) as submission:
             request = _run_body(plan, submission, house().tracker.doorbell)
+            around = around._replace(umask=0o077)  # the body gives the job its user's
             return self._start(job, plan, JobFiles(submission, job.id), request, attempt, around)
 
     def _start(
