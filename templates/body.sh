@@ -8,6 +8,7 @@ case $- in *p*) ;; *) exec /bin/bash -p "$psij_dir/submit.$psij_token" ;; esac
 # The shell is privileged (-p): it reads neither BASH_ENV nor functions from the environment, so that nothing of the
 # submitter's stands in for the commands below. The user's own scripts get all that back.
 set +eufvx +o noclobber
+umask 077 # for the job's own files; what is staged and launched has the user's
 psij_user_path=${PATH-}
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin
 psij_batch=$psij_dir
@@ -34,6 +35,9 @@ psij_event() {
   printf '%s %s\n' "$psij_time" "$1" >>"$psij_dir/events.$psij_run"
   psij_ring
 }
+
+# Runs a command for psij_nodes: one that hangs does not keep the job from starting.
+psij_bounded() { timeout -k 5 30 "$@"; }
 
 # Writes how this run ended, and ends it. $1: exit code of the job ('' if it never started), $2: exit code
 # for the scheduler, $3: phase and $4: sentence if something other than the job's exit code made it fail.
@@ -107,7 +111,8 @@ for psij_signal in 1 2 3 10 12 15 24; do
   trap "psij_received=$psij_signal" "$psij_signal"
 done
 
-psij_place() { # mode, source, target
+psij_place() { # mode, source, target; in a subshell
+  umask "$psij_umask"
   local source=${2%/} target=$3
   case $source in /*) ;; *) source=$PWD/$source ;; esac
   if [ -d "$target" ] || [ "${target%/}" != "$target" ]; then target=${target%/}/${source##*/}; fi
@@ -237,16 +242,11 @@ psij_launch() {
     psij_say ''
     # By its path, so that no function or builtin of the shell's is meant, but under the name it was given.
     (
-      shopt -s execfail
       exec -a "${psij_argv[0]}" "$psij_path" "${psij_argv[@]:1}" <&"$psij_in" >&"$psij_out" 2>&"$psij_err" \
         {psij_in}<&- {psij_out}>&- {psij_err}>&-
-      psij_code=$?
-      psij_say "fail $psij_code '$psij_path' can not be started, as its standard error stream says"
-      exit "$psij_code"
     )
     psij_code=$?
-    { IFS= read -r psij_outcome <"$psij_dir/outcome.$psij_run"; } 2>/dev/null
-    case ${psij_outcome-} in 'fail '*) ;; *) psij_say "exit $psij_code" ;; esac
+    psij_say "exit $psij_code"
     exec {psij_in}<&- {psij_out}>&- {psij_err}>&-
   fi
   if [ -n "$psij_post_launch" ]; then

@@ -58,7 +58,17 @@ class Job:
         spec: what to run; may be given later, before the job is submitted.
     """
 
-    __slots__ = ("__weakref__", "_callback", "_executor", "_native_id", "_spec", "_status", "_waiters", "id")
+    __slots__ = (
+        "__weakref__",
+        "_callback",
+        "_executor",
+        "_followed_in",
+        "_native_id",
+        "_spec",
+        "_status",
+        "_waiters",
+        "id",
+    )
 
     id: str
     """Unique on this machine, and known before the job is submitted."""
@@ -70,6 +80,7 @@ class Job:
         self._spec = spec
         self._status = JobStatus(JobState.NEW)
         self._executor: JobExecutor | None = None
+        self._followed_in: int | None = None  # the process, by its id
         self._native_id: str | None = None
         self._callback: StatusListener | None = None
         self._waiters: list[Waiter] | None = None
@@ -127,16 +138,22 @@ class Job:
     ) -> JobStatus | None:
         """Wait until the job is in one of the states, in a later one, or final.
 
+        In a forked child, a job that the parent submitted is followed from then on, too.
+
         Args:
             timeout: how long at most; None waits without limit.
             target_states: one state or several; None means any final state.
 
         Returns:
             The status, or None if the time ran out first.
+
+        Raises:
+            SubmitException: in a forked child, if the job can not be followed there.
         """
         if timeout is not None and not isinstance(timeout, timedelta):
             raise wrong_type("timeout", timeout, "a timedelta or None")
         targets = _targets(target_states)
+        self._follow_after_fork()
         event = threading.Event()
         deadline = None if timeout is None else monotonic() + timeout.total_seconds()
         while True:
@@ -162,6 +179,7 @@ class Job:
 
     def _wake_at_change(self, waiter: Waiter) -> bool:
         """Have `waiter.set()` called at the next change. False, and it is not, if the job is final."""
+        self._follow_after_fork()
         with _lock:
             if self._status.state.final:
                 return False
@@ -182,6 +200,21 @@ class Job:
                     f"job {self.id} was submitted or attached before; make a new Job to run its specification again"
                 )
             self._executor = executor
+            self._followed_in = os.getpid()
+
+    def _follow_after_fork(self) -> None:
+        """Nobody tells a forked child of the parent's jobs, unless it asks."""
+        with _lock:
+            if self._followed_in in (None, os.getpid()) or self._status.final:
+                return
+            before, self._followed_in = self._followed_in, os.getpid()
+            executor, self._waiters = self._executor, None
+        try:
+            if executor is not None:
+                executor._follow_here(self)
+        except BaseException:
+            self._followed_in = before
+            raise
 
     def _release(self) -> None:
         """Undo `_claim` after a submission that did not happen."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Target: TypeAlias = Job | str
-"""A job that is meant: the job itself, once submitted, or its native id."""
+"""A job that is meant: the job itself, once submitted, or its native id. Also the `Job.id` of one that is remembered in
+the work directory, whichever process submitted it."""
 
 DEFAULT_WORK_DIRECTORY = Path("~/.psij-like/work")
 DEFAULT_RETENTION = timedelta(days=30)
@@ -251,7 +252,8 @@ class JobExecutor(ABC):
         """Ask now about jobs, or those of native ids, whoever submitted them and whenever: one request for all of them.
 
         Returns:
-            The status of each, by native id; None where nothing that can be relied on is known (yet).
+            The status of each, by native id, or by the text that stood for it; None where nothing that can be relied on
+            is known (yet).
 
         Raises:
             SubmitException: a job was never submitted, an id can be no job's, or the backend can not be asked.
@@ -285,7 +287,7 @@ class JobExecutor(ABC):
 
     @abstractmethod
     def list(self) -> list[str]:
-        """The native ids of the unfinished jobs that this instance submitted or attached."""
+        """The native ids of the unfinished jobs that this instance submitted or attached, in this process."""
 
     @abstractmethod
     def attach(self, job: Job, native_id: str) -> None:
@@ -294,6 +296,17 @@ class JobExecutor(ABC):
         Raises:
             InvalidJobException: the job is not NEW.
         """
+
+    def _follow_here(self, job: Job) -> None:
+        """In a forked child: follow a job that the parent submitted or attached.
+
+        Raises:
+            SubmitException: that is not possible.
+        """
+        raise SubmitException(
+            f"job {job.id} was submitted by the process that this one was forked from, and can not be followed here; "
+            "JobExecutor.attach follows a job by its native id"
+        )
 
     def set_job_status_callback(self, cb: StatusListener | None) -> None:
         """Call `cb` at every change of every job of this executor, beside the jobs' own callbacks. None removes it.

@@ -324,6 +324,12 @@ def _read_resources(data: Any) -> ResourceSpec:
     return ResourceSpecV1(**fields)
 
 
+def _read_cleanup(data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        raise InvalidJobException(f"cleanup: {brief(data)} is not a JSON list")
+    return data
+
+
 def _read_transfers(kind: type[Transfer]) -> Callable[[Any], list[Transfer]]:
     what = "stage_in" if kind is StageIn else "stage_out"
 
@@ -363,5 +369,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "attributes": _read_attributes,
     "stage_in": _read_transfers(StageIn),
     "stage_out": _read_transfers(StageOut),
+    "cleanup": _read_cleanup,
     "cleanup_flags": _read_flags,
 }

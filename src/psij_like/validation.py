@@ -217,10 +217,10 @@ def _check_cleanup(entry: Path, directory: Path | None) -> None:
         raise _invalid("cleanup", text, "it must not hold '..', which may lead out of the job's directory")
     if entry == Path() or entry == Path("~") or not entry.name:
         raise _invalid("cleanup", text, "it must not be the root, the home or the job's own directory")
-    if entry.is_absolute() and len(_normal(entry).parts) < 3:
-        raise _invalid("cleanup", text, "it must not be one of the system's own directories")
     if directory is not None and _explicit(text):
         job, entry = _normal(directory), _normal(entry)
         if entry == job or entry in job.parents:
             why = f"the job's own directory, {brief(str(directory))}, is that or in it"
             raise _invalid("cleanup", text, why)
+    if entry.is_absolute() and len(_normal(entry).parts) < 3:
+        raise _invalid("cleanup", text, "it must not be one of the system's own directories")

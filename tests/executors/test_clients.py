@@ -85,6 +85,28 @@ assert mine.wait().exit_code == 0
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_forked_child_follows_the_parent_s_jobs_only_if_it_asks(site: Site, config: JobExecutorConfig) -> None:
+    done = client(
+        site,
+        config,
+        """
+from datetime import timedelta
+from psij_like import wait_all
+mine = [submit("/bin/sh", ["-c", f"sleep 2; exit {code}"]) for code in (3, 4)]
+child = os.fork()
+if child == 0:
+    assert executor.list() == []
+    assert mine[0].wait(timedelta(seconds=60)).exit_code == 3
+    assert wait_all(mine, timedelta(seconds=60))
+    assert mine[1].status.exit_code == 4
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert [job.wait(timedelta(seconds=60)).exit_code for job in mine] == [3, 4]
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_client_without_standard_files(site: Site, config: JobExecutorConfig) -> None:
     script = """
 for number in range(3):

@@ -44,7 +44,9 @@ def test_the_truth_about_jobs_of_a_client_that_is_gone(
     assert (status.state, status.exit_code, status.reason) == (JobState.FAILED, 3, "exit")
     info = executor.info(slow)
     assert info.native_id == slow
-    assert info.spec is not None or site.executor == "local"
+    assert info.spec is not None
+    assert info.spec.executable == "/bin/sh"
+    assert info.submitted is not None
     go.touch()
     until(lambda: (status := executor.status([slow])[slow]) is not None and status.final)
     status = executor.status([slow])[slow]
@@ -109,3 +111,48 @@ def test_nothing_is_made_up(executor: JobExecutor) -> None:
         executor.status([Job(shell("true"))])
     assert executor.status([]) == {}
     assert job.wait(timedelta(seconds=60)) is not None
+
+
+def test_a_job_is_known_by_its_own_id(
+    site: Site, config: JobExecutorConfig, executor: JobExecutor, work_directory: Path
+) -> None:
+    go = work_directory / "go"
+    source = """
+job = submit("/bin/sh", ["-c", arguments[0]], cleanup={"none"})
+print(job.id, job.native_id)
+"""
+    job_id, native_id = client(site, config, source, f"{until_released(go)}; exit 3").stdout.split()
+    until(lambda: (status := executor.status([job_id])[job_id]) is not None and status.state is JobState.ACTIVE)
+    info = executor.info(job_id)
+    assert (info.native_id, info.job_id) == (native_id, job_id)
+    go.touch()
+    until(lambda: (status := executor.status([job_id])[job_id]) is not None and status.final)
+    status = executor.status([job_id])[job_id]
+    assert status is not None
+    assert (status.state, status.exit_code) == (JobState.FAILED, 3)
+    with pytest.raises(SubmitException, match="not the id of a job"):
+        executor.status(["0123456789abcdef" * 2])
+
+
+@sites(having="cancel")
+def test_a_job_is_cancelled_by_its_own_id(executor: JobExecutor) -> None:
+    job = submit(executor, shell("sleep 600"))
+    active(job)
+    executor.cancel(job.id)
+    assert ended(job).state is JobState.CANCELED
+
+
+def test_a_spoilt_directory_tells_less_of_its_job(executor: JobExecutor, work_directory: Path) -> None:
+    go = work_directory / "go"
+    job = submit(executor, shell(until_released(go), cleanup={"none"}))
+    active(job)
+    directory = executor.info(job).directory
+    assert directory is not None
+    for name in ("nodefile", "body.sh"):
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).symlink_to("/etc/passwd")
+    info = executor.info(job)
+    assert info.nodes == ()
+    assert info.job_id == job.id
+    go.touch()
+    completed(job)

@@ -211,7 +211,7 @@ def test_defect_01_a_job_that_nobody_lists_is_lost_and_never_completed(
 def test_defect_08_every_reason_can_be_told(state: JobState, reason: Reason | None) -> None:
     for own, exit_code, signal in itertools.product((True, False), (None, 0, 1, 200), (None, 9)):
         report = Report("7", state, "A STATE|OF_MIND", "for (no) reason|at all", reason, exit_code, signal)
-        evidence = Evidence(report, own=own, ended=60, details_asked=True)
+        evidence = Evidence(report, own=own, ended=100, details_asked=True)
         verdict = judge(evidence, Patience())
         assert verdict.status is not None
         json.dumps([str(verdict.status), verdict.status.metadata])

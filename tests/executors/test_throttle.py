@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 
 from executors.sites import Site, sites
-from executors.support import completed, ended, shell, until, until_released
+from executors.support import client, completed, ended, shell, until, until_released
 from psij_like import Job, JobExecutor, JobExecutorConfig, JobState, SubmitException, wait_all
 
 
-def limited(site: Site, config: JobExecutorConfig, **settings: object) -> JobExecutor:
+def limited_config(config: JobExecutorConfig, **settings: object) -> JobExecutorConfig:
     config = copy.copy(config)
     for name, value in settings.items():
         setattr(config, name, value)
-    return JobExecutor.get_instance(site.executor, config=config)
+    return config
+
+
+def limited(site: Site, config: JobExecutorConfig, **settings: object) -> JobExecutor:
+    return JobExecutor.get_instance(site.executor, config=limited_config(config, **settings))
 
 
 @sites(having="submit")
@@ -78,3 +82,20 @@ def test_submissions_have_their_distance(site: Site, config: JobExecutorConfig) 
         executor.submit(job)
     assert time.monotonic() - started >= 0.74
     completed(*jobs)
+
+
+@sites(having="submit")
+def test_the_end_of_the_program_says_what_was_not_submitted(site: Site, config: JobExecutorConfig) -> None:
+    done = client(
+        site,
+        limited_config(config, max_queued=1),
+        """
+jobs = [Job(JobSpec("/bin/sleep", ["2"])) for _ in range(4)]
+executor.submit_bulk(jobs)
+import time
+while jobs[0].native_id is None:
+    time.sleep(0.01)
+""",
+    )
+    assert done.returncode == 0
+    assert done.stderr.count("3 jobs of submit_bulk were never submitted") == 1, done.stderr

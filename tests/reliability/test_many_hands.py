@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from psij_like import Job, JobExecutor, JobExecutorConfig, JobState, SubmitExcep
 from psij_like._engine import processes, submitter
 from psij_like._engine.store import Remembered
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
+from psij_like.staging import StageIn
 from psij_like.testing import SimulatedCluster
 
 pytestmark = pytest.mark.simulated
@@ -36,10 +37,6 @@ for script in scripts:
     print(job.id, flush=True)
 os.kill(os.getpid(), 9)
 """
-
-
-def not_yet(reason: str, *raises: type[BaseException]) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=False, raises=raises or AssertionError, reason=reason)
 
 
 @pytest.fixture
@@ -122,7 +119,6 @@ def test_a_job_that_ends_while_others_are_listed_is_not_taken_for_theirs(
     assert executor.recover() == []
 
 
-@not_yet("local jobs of another machine count as lost, though they run there")
 def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = tmp_path / "go"
     left_behind("local", tmp_path / "psij", f"{until_released(go)}; exit 3")
@@ -138,7 +134,6 @@ def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch:
         go.touch()
 
 
-@not_yet("each job that is watched takes a descriptor, until none is left", OSError, AssertionError)
 def test_more_local_jobs_than_descriptors_are_recovered(tmp_path: Path) -> None:
     go, most = tmp_path / "go", resource.getrlimit(resource.RLIMIT_NOFILE)
     spare = len(os.listdir("/proc/self/fd"))
@@ -173,15 +168,26 @@ def test_nothing_is_recovered_from_a_directory_that_others_can_change(tmp_path: 
 
 
 @pytest.mark.usefixtures("cluster")
-@not_yet("what the body writes has the mode that the scheduler's umask gives it")
-def test_the_files_of_a_job_are_its_users_alone(tmp_path: Path) -> None:
-    go = tmp_path / "go"
+@pytest.mark.parametrize("make", [slurm, local])
+def test_the_files_of_a_job_are_its_users_alone(make: Callable[[Path], JobExecutor], tmp_path: Path) -> None:
+    """What it stages and writes itself has the umask of its user."""
+    go, made = tmp_path / "go", tmp_path / "made"
+    made.mkdir()
+    (made / "source").touch()
+    staged = {StageIn(made / "source", made / "staged")}
     before = os.umask(0o022)
     try:
-        job = submit(slurm(tmp_path / "psij"), shell(until_released(go)))
+        spec = shell(f"touch {made}/written; {until_released(go)}", stdout_path=made / "printed", stage_in=staged)
+        job = submit(make(tmp_path / "psij"), spec)
         job.wait(timedelta(seconds=60), JobState.ACTIVE)
     finally:
         os.umask(before)
+    until((made / "written").exists)
     modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "psij").rglob("*") if not path.is_symlink()}
     go.touch()
+    assert "events.1" in modes
     assert not {name for name, mode in modes.items() if mode}
+    assert {path.name: path.stat().st_mode & 0o777 for path in made.iterdir()} == dict.fromkeys(
+        ("source", "staged", "written", "printed"), 0o644
+    )
+    ended(job)

@@ -591,3 +591,26 @@ def test_a_job_that_nobody_verifies_is_not_looked_at(tmp_path: Path) -> None:
     body.awaited = (Awaited(DependencyKind.AFTEROK, "16"),)
     body.prepare("/bin/true")
     assert body.run("17").returncode == 0
+
+
+def test_a_command_that_hangs_does_not_keep_a_job_from_starting(body: Body, tmp_path: Path) -> None:
+    """The names of the nodes are asked for, but not for ever."""
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    (commands / "scontrol").write_text("#!/bin/sh\nexec sleep 600\n")
+    (commands / "timeout").write_text('#!/bin/sh\nshift 3\nexec /usr/bin/timeout 0.2 "$@"\n')  # not for so long
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    body.prepare("/bin/sh", "-c", "echo ${PSIJ_NODEFILE-none} >nodes")
+    template = (Path(__file__).parents[2] / "templates/slurm.mustache").read_text()
+    function = re.search(r"^psij_nodes\(\) {\n.*?^}\n", template, re.DOTALL | re.MULTILINE)
+    assert function is not None
+    script = body.files.path("submit")
+    text = script.read_text()
+    replaced = re.sub(r"^psij_nodes\(\) {\n.*?^}\n", lambda _: function[0], text, flags=re.DOTALL | re.MULTILINE)
+    assert replaced != text
+    script.write_text(replaced)
+    done = body.run(PATH=f"{commands}:{os.environ['PATH']}", SLURM_JOB_NODELIST="n1")
+    assert done.returncode == 0
+    assert "could not be found out" in done.stderr
+    assert (body.work / "nodes").read_text() == "none\n"

@@ -490,3 +490,42 @@ def test_a_signal_in_play_waits_for_accounting_that_lags() -> None:
     assert (early.status, early.ask_details) == (None, True)
     assert outcome(verdict(**known, unlisted=10.0)) == (FAILED, Reason.SIGNAL, 143)
     assert outcome(verdict(record=ended(3), unlisted=0.0, details_asked=True, cancel_asked=True)) == (FAILED, "exit", 3)
+
+
+# ---- files that can not be read
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"unlisted": 1000.0, "details_asked": True},
+        {"unlisted": 1000.0, "details_asked": True, "cancel_delivered": True},
+        {"report": report(COMPLETED), "ended": 1000.0, "details_asked": True},
+        {"report": report(FAILED, exit_code=1), "ended": 1000.0, "details_asked": True},
+        {"report": report(COMPLETED), "record": ended(3), "ended": 1000.0, "details_asked": True},
+    ],
+)
+def test_defect_03_what_can_not_be_read_says_nothing(known: dict[str, Any]) -> None:
+    assert outcome(verdict(**known)) is not None
+    found = verdict(**known, unreadable=True)
+    assert found.status is None
+    assert found.wait is not None or found.ask_scheduler
+
+
+def test_the_scheduler_s_word_on_a_cause_needs_no_files() -> None:
+    said = report(FAILED, reason=Reason.OUT_OF_MEMORY)
+    assert outcome(verdict(report=said, unreadable=True)) == (FAILED, Reason.OUT_OF_MEMORY, None)
+
+
+def test_what_writes_a_record_is_not_lost_before_the_record_is_given_up() -> None:
+    late = Patience(record=75.0, lost=5.0)
+    known: dict[str, Any] = {"unlisted": 74.0, "details_asked": True}
+    assert outcome(judge(Evidence(**known), late)) is None
+    assert outcome(judge(Evidence(own=False, **known), late)) == (FAILED, Reason.LOST, None)
+    assert outcome(judge(Evidence(**{**known, "unlisted": 75.0}), late)) == (FAILED, Reason.LOST, None)
+
+
+def test_accounting_is_not_waited_for_as_long_as_files() -> None:
+    known: dict[str, Any] = {"record": ended(137), "unlisted": 10.0, "details_asked": True}
+    assert outcome(judge(Evidence(**known), Patience())) == (FAILED, Reason.SIGNAL, 137)
+    assert outcome(judge(Evidence(**{**known, "unlisted": 9.9}), Patience())) is None

@@ -18,8 +18,9 @@ from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import LocalHost
 from psij_like._engine.job_files import single
+from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Pace, Tracker, Unreachable, _Answer
+from psij_like._engine.tracker import Pace, Tracker, _Answer
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState

@@ -19,8 +19,8 @@ from psij_like._engine.backend import Command, User
 from psij_like._engine.evidence import Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import CommandUnknown, LocalHost, Result
+from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Unreachable
 from psij_like.executors._flux import bindings, connection, source
 from psij_like.executors._flux.backend import Flux
 from psij_like.executors._flux.bindings import Gone

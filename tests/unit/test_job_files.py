@@ -365,8 +365,13 @@ def test_what_is_old_is_forgotten_but_nothing_that_an_unfinished_job_needs(tmp_p
     later.create("y")
     assert remembered(later) == [True] * 7
     (place / "pruned").unlink()
+    Store(LocalHost(), place, 9 * DAY).create("z")
+    assert remembered(later) == [False, True, True, False, True, True, True], "a client that lives keeps its ledger"
+    for number, path in enumerate((place / "ledger").iterdir()):
+        path.rename(path.with_name(f"{socket.gethostname()}-{2**22 + number}-00.jsonl"))  # no process has such an id
+    (place / "pruned").unlink()
     now = Store(LocalHost(), place, 9 * DAY)
-    now.create("z")
+    now.create("now")
     # The ledger that tells of "unfinished" stays, and so does what else it tells.
     assert remembered(now) == [False, True, True, False, True, False, True]
     assert {each.submission.name for each in now.unfinished()} == {"unfinished", "a"}
@@ -400,3 +405,30 @@ def test_a_directory_of_another_user_is_not_used(tmp_path: Path, monkeypatch: py
     (tmp_path / "work").mkdir()
     with pytest.raises(PermissionError, match="another user"):
         Store(LocalHost(), tmp_path / "work" / "slurm").create("a")
+
+
+def test_what_is_forgotten_can_not_start_meanwhile(store: Store) -> None:
+    """First goes what a copy reads before it looks for a claim."""
+    files = accepted(store, "a", "4")
+    removed: list[str] = []
+
+    class Watched(LocalHost):
+        def remove(self, path: Path) -> None:
+            removed.append(path.name)
+            super().remove(path)
+
+    Submission(Watched(), str(files.directory)).remove()
+    assert removed == ["body.sh", "a"]
+    assert not files.directory.exists()
+
+
+def test_a_native_id_is_known_by_the_job_s_own(store: Store) -> None:
+    files = accepted(store, "a", "4")
+    assert store.native_id("a") == "4"
+    accepted(store, "b", "5")
+    assert [store.native_id(job) for job in ("a", "b", "c")] == ["4", "5", None]
+    for path in ledgers(store):
+        path.unlink()
+    assert store.native_id("a") is None
+    files.path("claim.12ab").symlink_to("44")
+    assert store.native_id("a") == "44"

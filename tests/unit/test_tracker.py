@@ -21,8 +21,9 @@ from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import LocalHost
 from psij_like._engine.job_files import JobFiles, single
+from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Pace, Tracker, Unreachable, shared_tracker
+from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
@@ -448,6 +449,27 @@ def test_a_job_whose_end_is_remembered_is_not_followed(house: House) -> None:
     assert ended(attached).exit_code == 3
     time.sleep(0.1)
     assert not house.source.polls
+
+
+def test_an_attached_job_is_alive_while_what_is_remembered_can_not_be_read(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker, job, trouble = house.tracker(), house.job("1", own=False), [True]
+
+    def recall(_: Tracked) -> JobStatus:
+        if trouble:
+            raise PermissionError("not now")
+        return JobStatus(JobState.FAILED, 1.0, "m", 3)
+
+    house.source.answer = lambda ids: {}
+    attached = Tracked(job.followed, "1", recall=recall)
+    tracker.add(attached)
+    polled = house.source.times
+    assert until(lambda: len(polled) > 1 and polled[-1] - polled[0] > 2 * PACE.patience.lost)
+    assert not attached.followed.job.status.final
+    trouble.clear()
+    assert ended(attached, 10).exit_code == 3
+    assert len([line for line in caplog.messages if "not now" in line]) == 1
 
 
 def test_a_bug_about_one_job_harms_no_other(house: House, bell: Doorbell, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from psij_like._engine.backend import Backend, Command, Refused, Unavailable
 from psij_like._engine.dependencies import met
 from psij_like._engine.evidence import Report
-from psij_like._engine.host import CommandError, CommandMissing, Host, Result
+from psij_like._engine.host import CommandError, CommandMissing, Host, Result, is_odd
+from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Unreachable
 from psij_like.job_status import Reason
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class BatchSource:
-    """See `_engine.tracker.Source`.
+    """See `_engine.source.Source`.
 
     Attributes:
         backend: the scheduler.
@@ -58,6 +58,10 @@ class BatchSource:
     def reserved(self) -> frozenset[int]:
         """See `Source.reserved`."""
         return self.backend.reserved
+
+    def start_afresh(self) -> None:
+        """In a forked child: the lock may have been held by a thread that it lacks."""
+        self._counting = threading.Lock()
 
     def probe(self) -> bool:
         """Have the backend learn which kind of its scheduler this is; whether it did. CommandError if it can not."""
@@ -158,6 +162,8 @@ class BatchSource:
                 try:
                     text = self.host.read(job.files.path(self.backend.log))
                 except OSError as error:
+                    if is_odd(error):
+                        continue
                     raise Unreachable(f"the scheduler's log of job {job.native_id} can not be read: {error}") from error
                 report = self.backend.log_report(job.native_id, text) if text else None
                 if report is not None:

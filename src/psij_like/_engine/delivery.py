@@ -122,7 +122,8 @@ class Delivery:
                 if runs is not None:
                     return runs
                 plan = replace(plan, token=token or plan.token)
-            return self._hand_over(plan, submission, attempt)
+            native_id = self._hand_over(plan, submission, attempt)
+            return self._overtaken(submission) if submission.voided(plan.token) else native_id
 
         try:
             return persistently(hand_over, self._retry_for)
@@ -152,6 +153,13 @@ class Delivery:
             raise SubmitException(f"{self._backend.name} refused the job: {error}", error, error.transient) from error
         except ValueError as error:
             raise self._unknown(f"{self._backend.name}: {error}", submission, error) from error
+
+    def _overtaken(self, submission: Submission) -> str:
+        """Another process has taken this one for dead meanwhile, and submitted the job again: which copy runs."""
+        runs = submission.claimant()
+        if runs is None:
+            raise self._unknown("another process has taken over the submission", submission)
+        return runs
 
     def _unknown(self, what: str, submission: Submission, error: Exception | None = None) -> SubmissionUnknownException:
         message = f"{what}; the job may have been accepted. Its files are in {submission.directory}"

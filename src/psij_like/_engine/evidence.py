@@ -21,6 +21,7 @@ from psij_like.job_state import JobState
 from psij_like.job_status import NATIVE_REASON, NATIVE_STATE, REASON, SIGNAL, JobStatus, Reason
 
 _WALLTIME_MARGIN = 30.0  # seconds; a scheduler's clock for a job starts earlier than the job's own
+_LAG = 10.0  # seconds; accounting hears of a job's end later than the queue
 _CLOCK_MARGIN = 2.0  # seconds; clocks of two machines, and times told in whole seconds
 _SIGNAL_NAMES = {1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM", 24: "SIGXCPU"}
 
@@ -73,6 +74,8 @@ class Evidence:
         report: the scheduler's last word, if it ever said one.
         record: the job's own record of its latest run, if it started one.
         own: whether the job runs our body and so will write a record.
+        unreadable: whether its files, or what is remembered of it, can not be read now: that they say nothing means
+            nothing then.
         prepares: whether that body has something to do before the job is active: files to bring, other jobs to look at.
         walltime: the time limit, seconds; None if it is not known here.
         cancel_asked: whether a cancel was asked for.
@@ -94,6 +97,7 @@ class Evidence:
     report: Report | None = None
     record: Record | None = None
     own: bool = True
+    unreadable: bool = False
     prepares: bool = False
     walltime: float | None = None
     cancel_asked: bool = False
@@ -116,12 +120,18 @@ class Patience(NamedTuple):
     """How long to wait for better evidence, in seconds.
 
     Attributes:
-        record: for the record of a job that the scheduler says is over.
-        lost: for any sign of a job that the scheduler does not list.
+        record: for the record of a job that the scheduler says is over. Network file systems may show files, and
+            directories' contents, a minute late.
+        lost: for any sign of a job that the scheduler does not list; not less than for the record, if it writes one.
     """
 
-    record: float = 10.0
-    lost: float = 60.0
+    record: float = 75.0
+    lost: float = 75.0
+
+    @property
+    def word(self) -> float:
+        """For the scheduler's word on a job whose record tells of a signal: accounting lags, but not by a minute."""
+        return min(self.record, _LAG)
 
 
 class Verdict(NamedTuple):
@@ -158,7 +168,7 @@ def judge(evidence: Evidence, patience: Patience) -> Verdict:
             return Verdict(_by_record(evidence, record))
         if evidence.cancel_open:
             return Verdict()  # whoever cancels will say if that was taken
-        if evidence.unlisted < patience.record and not evidence.cancel_delivered:  # accounting may lag
+        if evidence.unlisted < patience.word and not evidence.cancel_delivered:  # accounting may lag
             return Verdict(ask_scheduler=True, ask_details=True)
         return Verdict(_by_record(evidence, record))
     if evidence.unlisted is not None:
@@ -207,12 +217,14 @@ def _unlisted(evidence: Evidence, seconds: float, patience: Patience) -> Verdict
         return Verdict(_alive(evidence), ask_details=True)
     if _in_vain(evidence):
         return Verdict(_status(evidence, JobState.FAILED, Reason.DEPENDENCY_FAILED, None))
+    if evidence.unreadable:
+        return Verdict(ask_scheduler=True, ask_details=True)
     seen = evidence.own or (evidence.report is not None and not evidence.report.final)  # else it may be over for long
     if evidence.cancel_delivered and seen and seconds >= patience.record:
         return Verdict(
             _status(evidence, JobState.CANCELED, Reason.CANCELLED, "cancelled; it is gone from the scheduler")
         )
-    if seconds < patience.lost:
+    if seconds < (max(patience.lost, patience.record) if evidence.own else patience.lost):
         return Verdict(ask_scheduler=True, ask_details=True)
     return Verdict(_status(evidence, JobState.FAILED, Reason.LOST, evidence.silence))
 
@@ -238,6 +250,8 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:
         return Verdict(_status(evidence, JobState.CANCELED, Reason.CANCELLED, report.message))
+    if evidence.unreadable:
+        return Verdict(ask_details=not evidence.details_asked, wait=0.0)
     if record is not None and _agree(record, report, evidence):
         return Verdict(_by_record(evidence, record))
     return _ended_without_record(evidence, report, patience)

@@ -53,6 +53,11 @@ class CommandTimeout(CommandError):  # noqa: N818 - reads as what happened
     """The command did not end within its time limit."""
 
 
+def is_odd(error: OSError) -> bool:
+    """Whether something stands in a file's place that is none (a link, a pipe, a directory): that does not pass."""
+    return error.errno in (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
+
+
 class Host(Protocol):
     """Where commands run and job files live."""
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from psij_like._engine.evidence import Patience, Report, Verdict
+from psij_like._engine.source import Source
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Source
 from psij_like.job_status import JobStatus
 
 
@@ -25,6 +25,7 @@ def inquire(source: Source, jobs: Sequence[Tracked], patience: Patience) -> dict
         job.evidence.limit_signals = source.limit_signals
         job.evidence.reserved = source.reserved
         end = job.recall(job) if job.recall is not None else None
+        job.recall = None
         if end is None:
             job.evidence.own = job.files is not None
             job.read_files()

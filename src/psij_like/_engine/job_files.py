@@ -27,15 +27,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from psij_like._engine.host import Host
+from psij_like._engine.host import Host, is_odd
 from psij_like._engine.record import Record, events_of, record_of
 from psij_like._engine.submitter import Submitter, submitter, this_process
+
+_log = logging.getLogger(__name__)
 
 _VOID = "void:"
 _RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
@@ -77,8 +81,18 @@ class Submission:
         self.write("body.sh", f"{data}{_INTENT}{json.dumps(intent)}\n")
 
     def intent(self) -> dict[str, Any]:
-        """What was remembered before the submission; empty if it had not come to that, or can not be read."""
-        last = (self.host.read(self.path("body.sh")) or "").rstrip("\n").rpartition("\n")[2]
+        """What was remembered before the submission; empty if it had not come to that, or is not as it was written.
+
+        OSError if it can not be read now.
+        """
+        try:
+            text = self.host.read(self.path("body.sh")) or ""
+        except OSError as error:
+            if not is_odd(error):
+                raise
+            _log.warning("what was submitted in %s can not be read: %s", self.directory, error)
+            return {}
+        last = text.rstrip("\n").rpartition("\n")[2]
         try:
             intent = json.loads(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else None
         except ValueError:
@@ -136,8 +150,13 @@ class Submission:
             return None
         return token
 
+    def voided(self, token: str) -> bool:
+        """Whether somebody has seen to it that no copy with that token runs from now on."""
+        return (self.host.link_target(self.path(f"claim.{token}")) or "").startswith(_VOID)
+
     def remove(self) -> None:
-        """Forget the directory."""
+        """Forget the directory. First what copies need, as some may be about to start: without a claim, they could."""
+        self.host.remove(self.path("body.sh"))
         self.host.remove(Path(self.directory))
 
 
@@ -152,6 +171,15 @@ def _successor(target: str) -> tuple[str | None, Submitter | None]:
 
 def _token(text: object) -> str | None:
     return text if isinstance(text, str) and re.fullmatch("[0-9a-f]{1,64}", text) else None
+
+
+def spec_of(intent: Mapping[str, Any], job_id: str | None) -> dict[str, Any] | None:
+    """The specification of one of the jobs that were submitted together, as it was remembered."""
+    jobs = intent.get("jobs")
+    for job in jobs if isinstance(jobs, list) else ():
+        if isinstance(job, dict) and job.get("job_id") == job_id and isinstance(job.get("spec"), dict):
+            return dict(job["spec"])
+    return None
 
 
 class JobFiles:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import signal
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from psij_like._engine.evidence import Report, exit_message
 from psij_like._engine.host import Host
 from psij_like._engine.processes import lives
+from psij_like._engine.submitter import is_writer_alive, submitter, writer_name
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -40,22 +41,40 @@ class Entry:
         return int(self.start["pid"])
 
     @property
+    def machine(self) -> str | None:
+        """The name of the machine that the job runs, or ran, on."""
+        client = submitter(self.start["intent"].get("submitter"))
+        return client.host if client is not None else None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the job is on another machine, whose processes can not be seen from here."""
+        return self.machine not in (None, socket.gethostname())
+
+    @property
     def alive(self) -> bool:
         """Whether the process lives; a later one of the same id is not it."""
         return lives(self.pid, str(self.start["start"]))
 
-    def report(self) -> Report | None:
-        """What is known of the job now; None if its process is gone and nobody wrote down its end."""
-        if self.end is not None:
-            return end_report(self.end)
+    def report(self, end: dict[str, Any] | None = None) -> Report | None:
+        """What is known of the job now; None if its process is gone and nobody wrote down its end.
+
+        Args:
+            end: the line of its end, if that has come to the journal since.
+        """
+        end = self.end or end
+        if end is not None:
+            return end_report(end)
         if not self.alive:
+            if self.elsewhere:  # only its own files and its journal can tell of its end
+                return Report(self.job, None)
             pid, start = self.start["supervisor"]
             # A supervisor that lives will write the end down; it may only be slow.
             return Report(self.job, None) if lives(pid, start) else None
         return Report(self.job, JobState.ACTIVE if self.start["directory"] is None else None)  # else its files tell
 
     def ask_supervisor(self, host: Host) -> bool:
-        """Ask the job's supervisor to end it. False if that supervisor is gone."""
+        """Ask the job's supervisor to end it. False if there is none on this machine."""
         pid, start = self.start["supervisor"]
         if not lives(pid, start):
             return False
@@ -86,18 +105,25 @@ class Journals:
             with contextlib.suppress(FileExistsError):
                 self._host.make_directory(self._directory)
             self._prune()
-            self._own = self._directory / f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+            self._own = self._directory / writer_name()
         return self._own
 
+    def begin_anew(self) -> None:
+        """Have another journal for the supervisor from now on, as a forked child has to."""
+        self._own = None
+
     def _prune(self) -> None:
-        """Forget journals that are older than the retention, but none with a job whose end nobody has heard."""
+        """Forget journals that are older than the retention.
+
+        But none with a job whose end nobody has heard, and none of a client that lives, which may yet add to it.
+        """
         if self._retention is None:
             return
         limit = max(self._retention, _DAY)
         old = [path for path in self._paths() if (self._host.age(path) or 0.0) > limit]
         needed = {entry.journal for entry in self._unseen(old)}
         for path in old:
-            if path not in needed:
+            if path not in needed and not is_writer_alive(path):
                 self._host.remove(path)
                 self._host.remove(path.with_name(f"{path.name}.cancel"))
 
@@ -123,18 +149,35 @@ class Journals:
         return [self._directory / name for name in self._host.names(self._directory) if name.endswith(".jsonl")]
 
     def find(self, native_id: str) -> Entry | None:
-        """The newest job that had that process id."""
+        """The newest job that had that process id on this machine, else on another one; or that has this id itself."""
         found: Entry | None = None
-        newest = float("-inf")
+        newest = (False, float("-inf"))
+        token = f'"pid": {native_id},' if native_id.isdigit() else f'"job": {json.dumps(native_id)},'
         for path in self._paths():
-            for line in _lines(self._host.read(path) or "", f'"pid": {native_id},'):
+            for line in _lines(self._host.read(path) or "", token):
                 with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
-                    if "start" in line and float(line["intent"]["submitted"]) >= newest:
-                        newest = float(line["intent"]["submitted"])
-                        found = Entry(path, line, None)
-                    elif found is not None and line["job"] == found.job:
+                    if "start" in line:
+                        entry = Entry(path, line, None)
+                        rank = (not entry.elsewhere, float(line["intent"]["submitted"]))
+                        if rank >= newest:
+                            newest, found = rank, entry
+                    elif found is not None and (path, line["job"]) == (found.journal, found.job):
                         end_report(line)
                         found = Entry(path, found.start, line)
+        return found
+
+    def entries(self, journal: Path) -> list[Entry]:
+        """All jobs of a journal whose lines are whole. OSError if it can not be read."""
+        starts = list(_lines(self._host.read(journal) or "", '"start": '))
+        return [Entry(journal, line, None) for line in starts if {"job", "pid", "intent", "supervisor"} <= line.keys()]
+
+    def ends(self, journal: Path) -> dict[str, dict[str, Any]]:
+        """The lines of the ends in a journal, by the jobs' ids. OSError if it can not be read."""
+        found = {}
+        for line in _lines(self._host.read(journal) or "", '"ended": '):
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
+                end_report(line)
+                found[str(line["job"])] = line
         return found
 
 

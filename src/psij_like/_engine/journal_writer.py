@@ -40,6 +40,13 @@ class JournalWriter:
         self._unwritten.setdefault(journal, bytearray()).extend(json.dumps(line).encode() + b"\n")
         self._write()
 
+    def _reopen_if_gone(self, journal: str) -> None:
+        """Others may have forgotten a journal that said nothing new for long: begin it anew."""
+        descriptor = self.open(journal)
+        if not os.fstat(descriptor).st_nlink:
+            os.close(self._open.pop(journal))
+            self.open(journal)
+
     def retry(self) -> None:
         """Write what could not be written before, if it is time."""
         if self._unwritten and time.monotonic() >= self._retry_at:
@@ -48,6 +55,7 @@ class JournalWriter:
     def _write(self) -> None:
         for journal, text in list(self._unwritten.items()):
             try:
+                self._reopen_if_gone(journal)
                 while text:
                     del text[: os.write(self.open(journal), text)]
                 del self._unwritten[journal]

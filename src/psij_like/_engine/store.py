@@ -12,21 +12,19 @@ import errno
 import json
 import logging
 import os
-import secrets
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from psij_like._engine.host import Host
+from psij_like._engine.host import Host, is_odd
 from psij_like._engine.job_files import JobFiles, Submission
+from psij_like._engine.submitter import is_writer_alive, writer_name
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
 
-_ODD = (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)  # of what is no file, but stands in its place
 _DAY = 86400.0  # seconds
 
 
@@ -71,9 +69,14 @@ class Store:
         self.directory = directory
         self._retention = retention
         self._root = root or directory.parent
-        self._checked = self._pruned = self._torn = False
+        self._checked = self._pruned = False
         self._jobs = str(directory / "jobs")
-        self._ledger = directory / "ledger" / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Write a ledger of its own from now on, as a forked child has to."""
+        self._ledger = self.directory / "ledger" / writer_name()
+        self._torn = False
 
     def path(self, name: str) -> str:
         """The directory of the submission of that name."""
@@ -165,7 +168,7 @@ class Store:
         try:
             text = self.host.read(path) or ""
         except OSError as error:
-            if error.errno not in _ODD:
+            if not is_odd(error):
                 raise
             _log.warning("a ledger can not be read: %s", error)
             return
@@ -189,6 +192,14 @@ class Store:
                     if memory != Memory():
                         newest, found = line["noted"], memory
         return found if found != Memory() else Memory(self._claimed(native_id))
+
+    def end_of(self, job_id: str) -> JobStatus | None:
+        """The remembered end of a job by its own id."""
+        for line in self._lines(json.dumps(job_id)):
+            if line["job_id"] == job_id and "state" in line:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    return _status(line)
+        return None
 
     def end(self, native_id: str) -> JobStatus | None:
         """The remembered end of a job by its native id."""
@@ -214,13 +225,7 @@ class Store:
         found = []
         for name in self.host.names(Path(self._jobs)):
             submission = Submission(self.host, self.path(name))
-            try:
-                intent = submission.intent()
-            except OSError as error:
-                if error.errno not in _ODD:
-                    raise
-                _log.warning("what was submitted in %s can not be read: %s", submission.directory, error)
-                continue
+            intent = submission.intent()
             jobs = _jobs(submission, intent, ended)
             submission.unfinished = len(jobs)
             if jobs:
@@ -249,12 +254,24 @@ class Store:
                 submission.remove()
         needed = set(self.host.names(Path(self._jobs)))
         for path in (self._ledger.parent / name for name in self.host.names(self._ledger.parent)):
-            if old(path) and not any(line.get("submission") in needed for line in self._read(path)):
+            if (
+                old(path)
+                and not is_writer_alive(path)
+                and not any(line.get("submission") in needed for line in self._read(path))
+            ):
                 self.host.remove(path)
 
     def ended(self) -> set[str]:
         """The ids of all jobs of which the end is in a ledger."""
         return {line["job_id"] for line in self._lines('"state"')}
+
+    def native_id(self, job_id: str) -> str | None:
+        """The native id of a job, by its own: from the ledgers, else from the claim that the running job has made."""
+        newest, found = float("-inf"), None
+        for line in self._lines(json.dumps(job_id)):
+            if line["job_id"] == job_id and isinstance(line.get("native_id"), str) and line["noted"] >= newest:
+                newest, found = line["noted"], line["native_id"]
+        return found or Submission(self.host, self.path(job_id)).claimant()
 
     def native_ids(self) -> dict[str, str]:
         """The native ids of all jobs in the ledgers, by their own ids."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import socket
+from pathlib import Path
 from typing import NamedTuple
 
 from psij_like._engine.processes import lives, start_time
@@ -24,6 +26,17 @@ class Submitter(NamedTuple):
         if self.host != socket.gethostname():
             return seconds < _ELSEWHERE
         return self.pid != os.getpid() and lives(self.pid, self.start)
+
+
+def writer_name() -> str:
+    """A name for a file that this process alone writes."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+
+
+def is_writer_alive(file: Path) -> bool:
+    """Whether the process that `writer_name` named a file for may still live, as far as this machine can see."""
+    host, _, pid = file.name.rpartition("-")[0].rpartition("-")
+    return host == socket.gethostname() and pid.isdigit() and bool(start_time(int(pid)))
 
 
 def this_process() -> Submitter:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from psij_like._engine.dependencies import met
 from psij_like._engine.evidence import Evidence, Patience, Report, Verdict, judge
 from psij_like._engine.follow import Followed
+from psij_like._engine.host import is_odd
 from psij_like._engine.job_files import JobFiles
 from psij_like.dependencies import DependencyKind
 from psij_like.job import Job
@@ -28,6 +29,7 @@ class Tracked:
     __slots__ = (
         "_ended_at",
         "_unlisted_at",
+        "_warned",
         "end_of",
         "evidence",
         "files",
@@ -60,6 +62,7 @@ class Tracked:
         self.end_of: Callable[[str], JobStatus | None] = lambda _: None  # of a job that is remembered, by its native id
         self._unlisted_at: float | None = None
         self._ended_at: float | None = None
+        self._warned = False
         self.look_due: float | None = None
         self.looks = 0
         self.rings = 0
@@ -73,13 +76,36 @@ class Tracked:
             if record is None and self.recall_end is not None and self.files.gone():
                 return self.recall_end()
         except OSError as error:
-            _log.warning("the files of job %s can not be read now: %s", self.native_id, error)
+            self._can_not_read(error)
             return None
+        self.evidence.unreadable = False
         # What was seen once stays seen, though a file system may show an older view.
         known = self.evidence.record
         if record is not None and (known is None or record.run >= known.run):
             self.evidence.record = record
         return None
+
+    def look_up(self) -> JobStatus | None:
+        """Find what is remembered of an attached job: its end, or else its files. Then `recall` is None."""
+        if self.recall is None:
+            return None
+        try:
+            end = self.recall(self)
+        except Exception as error:
+            self._can_not_read(error)
+            self.evidence.unreadable = True
+            return None
+        self.recall = None
+        self.evidence.own = self.files is not None
+        self.evidence.unreadable = False
+        return end
+
+    def _can_not_read(self, error: Exception) -> None:
+        """Something of the job can not be read. Unless that will stay so, it is no evidence of anything."""
+        self.evidence.unreadable = not (isinstance(error, OSError) and is_odd(error))
+        if not self._warned:
+            self._warned = True
+            _log.warning("what is on disk of job %s can not be read; it is tried again: %s", self.native_id, error)
 
     def note_cancel_mark(self) -> None:
         """Another client may have had the job cancelled: the mark of that stays if the scheduler took it."""
@@ -167,6 +193,11 @@ class Tracked:
 
     def verdict(self, patience: Patience, now: float) -> Verdict:
         """What all the evidence amounts to."""
+        if self.evidence.unreadable:  # such time does not count
+            if self._unlisted_at is not None:
+                self._unlisted_at, self.evidence.unlisted = now, 0.0
+            if self._ended_at is not None:
+                self._ended_at = now
         if self._ended_at is not None:
             self.evidence.ended = now - self._ended_at
         return judge(self.evidence, patience)

@@ -21,14 +21,12 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
 
 from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.evidence import Patience, Report
+from psij_like._engine.source import Source, Unreachable
 from psij_like._engine.tracked import Tracked
 from psij_like.job import Job
-from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus
 
 _log = logging.getLogger(__name__)
 
@@ -37,56 +35,6 @@ _LOOK_AGAIN = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)
 _LINGER = 1.0  # seconds that the thread waits for the next job before it ends
 _EARLY_REPORTS = 10_000  # pushed reports about jobs that are not known yet, kept for their submission to return
 _random = random.Random()  # noqa: S311 - not for secrets; the program's own sequence of random numbers stays its own
-
-
-class Unreachable(Exception):  # noqa: N818 - reads as what happened
-    """A scheduler could not be asked; its jobs are presumed alive.
-
-    Args:
-        message: why.
-        transient: whether asking again may help.
-    """
-
-    def __init__(self, message: str, *, transient: bool = True) -> None:
-        super().__init__(message)
-        self.transient = transient
-
-
-class Source(Protocol):
-    """Where the news of a kind of jobs comes from."""
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the exit codes in its reports are those of the jobs."""
-
-    @property
-    def limit_signals(self) -> frozenset[int]:
-        """See `Backend.limit_signals`."""
-
-    @property
-    def reserved(self) -> frozenset[int]:
-        """See `Backend.reserved`."""
-
-    def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
-        """Ask about all the jobs at once; those it does not know are missing in the answer.
-
-        Raises:
-            Unreachable: nothing can be said now.
-        """
-
-    def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
-        """Ask costlier sources about jobs that ended or vanished.
-
-        Raises:
-            Unreachable: nothing can be said now.
-        """
-
-    def withdraw(self, jobs: Sequence[Tracked]) -> None:
-        """Cancel jobs that can never start.
-
-        Raises:
-            Unreachable: the request was not taken; it is made again.
-        """
 
 
 @dataclass(frozen=True)
@@ -253,27 +201,29 @@ class Tracker:
         job.evidence.trusted = self.source.trusted
         job.evidence.limit_signals = self.source.limit_signals
         job.evidence.reserved = self.source.reserved
-        if job.recall is not None:
-            try:
-                end = job.recall(job)
-            except Exception as error:
-                _log.exception("what is remembered of job %s can not be read", job.native_id)
-                end = JobStatus(JobState.FAILED, message=f"what is remembered of the job can not be read: {error}")
-            if end is not None:
-                job.followed.end(end, None)
-                return
-            job.evidence.own = job.files is not None
+        delay = 0.0 if job.recall is not None else self._pace.first
+        end = job.look_up()
+        if end is not None:
+            job.followed.end(end, None)
+            return
         self._tracked[job.followed.job] = job
-        self._jobs.setdefault(job.native_id, []).append(job)
-        if job.files is not None:
-            self._by_job_id.setdefault(job.files.job_id, []).append(job)
+        self._list(job)
         early = self._early.pop(job.native_id, None)
         if early is not None:
             job.take(early, monotonic())
-        delay = 0.0 if job.recall is not None else self._pace.first
         self._next_poll = min(self._next_poll, max(monotonic() + delay, self._asked_at + self._pace.shortest))
         self._interval = self._pace.shortest
         self._look(job)
+
+    def _list(self, job: Tracked) -> None:
+        self._jobs.setdefault(job.native_id, []).append(job)
+        if job.files is not None:
+            self._by_job_id.setdefault(job.files.job_id, []).append(job)
+
+    def _unlist(self, job: Tracked) -> None:
+        _discard(self._jobs, job.native_id, job)
+        if job.files is not None:
+            _discard(self._by_job_id, job.files.job_id, job)
 
     def _ring(self, job_id: str, ask: bool) -> None:
         for job in list(self._by_job_id.get(job_id, ())):
@@ -310,7 +260,12 @@ class Tracker:
 
     def _look(self, job: Tracked) -> None:
         """Read the job's own files, and judge."""
-        end = job.read_files()
+        if job.recall is not None:  # it could not be read when the job was attached; it may tell of another id
+            self._unlist(job)
+            end = job.look_up()
+            self._list(job)
+        else:
+            end = job.read_files()
         if end is not None:
             self._drop(job)
             job.followed.end(end, job.evidence.record)
@@ -342,16 +297,14 @@ class Tracker:
         if verdict.withdraw:
             self._to_withdraw[job] = None
             self._hurry(again=False)
-        if verdict.wait is not None:
+        if verdict.wait is not None or job.evidence.unreadable:
             if job.looks >= len(_LOOK_AGAIN):
                 job.looks = len(_LOOK_AGAIN) // 2
             self._look_later(job)
 
     def _drop(self, job: Tracked) -> None:
         self._tracked.pop(job.followed.job, None)
-        _discard(self._jobs, job.native_id, job)
-        if job.files is not None:
-            _discard(self._by_job_id, job.files.job_id, job)
+        self._unlist(job)
         self._want_details.pop(job, None)
         self._to_withdraw.pop(job, None)
         job.look_due = None

@@ -13,31 +13,30 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from psij_like._engine import at_hand
+from psij_like._engine import at_hand, instances
 from psij_like._engine.delivery import Attempt
 from psij_like._engine.dependencies import Awaited, Known, NeverMet, open_dependencies
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.inquiry import inquire
-from psij_like._engine.job_files import JobFiles, Submission
+from psij_like._engine.job_files import JobFiles, Submission, spec_of
 from psij_like._engine.plan import Launch, Plan, make_plan
-from psij_like._engine.store import Store, submitted
-from psij_like._engine.submitter import submitter
+from psij_like._engine.source import Unreachable
+from psij_like._engine.store import Store
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Tracker, Unreachable
+from psij_like._engine.tracker import Tracker
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
+from psij_like.executors.remembered import Told, described, file_trouble, is_job_id, restored
 from psij_like.job import Job, checked_job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures, several
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.launcher import launcher_for
-from psij_like.serialize import spec_from_dict
 from psij_like.validation import validate_spec
 
 _log = logging.getLogger(__name__)
 
-_NODES_LIMIT = 1 << 20  # bytes of the names of nodes that are read
 _AT_ONCE = 10_000  # jobs of a bulk that are planned before they are handed over
 
 Batch = Sequence[tuple[Job, Plan]]
@@ -59,6 +58,7 @@ class TrackedJobExecutor(JobExecutor):
         self._remember = self._ended  # made once, as all jobs hold it
         self._unknown: WeakValueDictionary[str, Job] = WeakValueDictionary()  # by id, those that may be submitted
         self._waiting: dict[Job, None] = {}  # for their turn to be submitted
+        instances.remember(self)
 
     # ---- for subclasses
 
@@ -251,8 +251,11 @@ class TrackedJobExecutor(JobExecutor):
 
     def status(self, jobs: Iterable[Target]) -> dict[str, JobStatus | None]:
         """See `JobExecutor.status`."""
-        native_ids = dict.fromkeys(self._native_id(job, "asked about") for job in several("jobs", jobs))
-        asked = [self._attached(Job(), native_id) for native_id in native_ids if self._may_be_id(native_id)]
+        native_ids: dict[str, str] = {}  # by what the caller calls the job
+        for job in several("jobs", jobs):
+            native_id = self._native_id(job, "asked about")
+            native_ids[job if isinstance(job, str) else native_id] = native_id
+        asked = [self._attached(Job(), native_id) for native_id in dict.fromkeys(native_ids.values())]
         try:
             with file_trouble(self._store.directory):
                 found = inquire(self._tracker().source, asked, self._tracker().patience)
@@ -260,31 +263,20 @@ class TrackedJobExecutor(JobExecutor):
             raise SubmitException(
                 f"{self.name} can not be asked about jobs: {error}", error, error.transient
             ) from error
-        return {native_id: found.get(native_id) for native_id in native_ids}
+        return {name: found.get(native_id) for name, native_id in native_ids.items()}
 
     def info(self, job: Target) -> JobInfo:
         """See `JobExecutor.info`."""
         native_id = self._native_id(job, "asked about")
         with file_trouble(self._store.directory):
-            files = self._files_of(native_id)
+            told = self._told(native_id)
         status = self.status([native_id])[native_id]
-        if files is None:
-            return JobInfo(native_id, status)
-        intent = files.submission.intent()
-        specs = {known["job_id"]: known["spec"] for known in intent.get("jobs", ())}
-        nodes = (self._host.read(files.path("nodefile"), _NODES_LIMIT) or "").split()
-        return JobInfo(
-            native_id,
-            status,
-            files.job_id,
-            spec_from_dict(specs[files.job_id]) if files.job_id in specs else None,
-            submitted(intent) or None,
-            tuple(dict.fromkeys(nodes)),
-            files.directory,
-        )
+        with file_trouble(self._store.directory):
+            return described(told, status)
 
-    def _files_of(self, native_id: str) -> JobFiles | None:
-        return self._store.recall(native_id).files
+    def _told(self, native_id: str) -> Told:
+        files = self._store.recall(native_id).files
+        return Told(native_id, files.job_id, files.submission.intent(), files) if files else Told(native_id)
 
     def recover(self) -> builtins.list[Job]:
         """See `JobExecutor.recover`."""
@@ -331,6 +323,19 @@ class TrackedJobExecutor(JobExecutor):
         self._check(plan)
         return plan
 
+    def _start_afresh(self) -> None:
+        self._unfinished, self._waiting = {}, {}
+        self._store.begin_anew()
+
+    def _give_up_waiting(self) -> int:
+        return sum(map(self._not_waiting, builtins.list(self._waiting)))
+
+    def _follow_here(self, job: Job) -> None:
+        if job.native_id is None:
+            super()._follow_here(job)
+        else:
+            self._follow(self._attached(job, job.native_id))
+
     def _known(self, job: Target) -> Known:
         """What is known of a job that another one is to wait for."""
         if isinstance(job, Job):
@@ -372,8 +377,7 @@ class TrackedJobExecutor(JobExecutor):
         """The job of an earlier process, as it was remembered; or an own one, if nobody knew what became of it."""
         job = self._unknown.get(job_id)
         if job is None:
-            job = Job(spec_from_dict(spec))
-            job.id = job_id
+            job = restored(job_id, spec)
             job._claim(self)
         return job
 
@@ -403,8 +407,7 @@ class TrackedJobExecutor(JobExecutor):
         """Find what is remembered of an attached job: its end, or else its files, which are set."""
         tracked.files, end = self._store.recall(tracked.native_id)
         if tracked.files is not None:
-            specs = {job["job_id"]: job["spec"] for job in tracked.files.submission.intent().get("jobs", ())}
-            told = specs.get(tracked.files.job_id) or {}
+            told = spec_of(tracked.files.submission.intent(), tracked.files.job_id) or {}
             tracked.evidence.prepares = bool(told.get("stage_in") or (told.get("attributes") or {}).get("dependencies"))
         return end
 
@@ -414,9 +417,19 @@ class TrackedJobExecutor(JobExecutor):
             f", they look like {example!r}" if example else ""
         )
 
+    def _native_id_of(self, job_id: str) -> str | None:
+        """The native id of a job, by its own id, from what is remembered; None if that does not tell it."""
+        known = (job.native_id for job in builtins.list(self._unfinished) if job.id == job_id)
+        return next(known, None) or self._store.native_id(job_id)
+
     def _native_id(self, job: Target, verb: str) -> str:
         """The native id that is meant. SubmitException if it is none, or that of a job which has none."""
         if isinstance(job, str):
+            if is_job_id(job):
+                with file_trouble(self._store.directory):
+                    native_id = self._native_id_of(job)
+                if native_id is not None:
+                    return native_id
             if not self._may_be_id(job):
                 raise SubmitException(self._no_id(job))
             return job
@@ -428,22 +441,3 @@ class TrackedJobExecutor(JobExecutor):
         if native_id is None:
             raise SubmitException(f"job {job.id} cannot be {verb}: it was never submitted")
         return native_id
-
-
-def is_followed(intent: dict[str, Any]) -> bool:
-    """Whether the process that submitted the job lives, and so follows it. On other machines that can not be seen."""
-    process = submitter(intent.get("submitter"))
-    return process is not None and process.may_be_at_it(time.time() - submitted(intent))
-
-
-@contextlib.contextmanager
-def file_trouble(directory: Path) -> Iterator[None]:
-    """Say that the work directory can not be used, and what to do about it."""
-    try:
-        yield
-    except OSError as error:
-        raise SubmitException(
-            f"the work directory {directory} can not be used: {error}; "
-            "choose another one with JobExecutorConfig(work_directory=...)",
-            error,
-        ) from error

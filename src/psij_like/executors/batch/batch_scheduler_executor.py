@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine import at_hand
+from psij_like._engine import at_hand, instances
 from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.delivery import Attempt, Delivery
@@ -32,7 +32,8 @@ from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
-from psij_like.executors.tracked import Batch, TrackedJobExecutor, file_trouble, is_followed
+from psij_like.executors.remembered import file_trouble, is_followed
+from psij_like.executors.tracked import Batch, TrackedJobExecutor
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_spec import JobSpec
@@ -82,6 +83,11 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
         self._delivery = Delivery(self._source, self._settings.retry_for)
+        self._throttle = Throttle(self._settings.max_queued, self._settings.max_submission_rate)
+
+    def _start_afresh(self) -> None:
+        super()._start_afresh()
+        self._source.start_afresh()
         self._throttle = Throttle(self._settings.max_queued, self._settings.max_submission_rate)
 
     @property
@@ -219,6 +225,7 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
             deliveries = [partial(self._hand_over_waiting, part, failures) for part in parts]
             in_parallel(deliveries, self._settings.parallel_commands)
         else:
+            instances.warn_at_exit()
             in_background(partial(self._feed, parts))
 
     def _feed(self, parts: Sequence[Batch]) -> None:

@@ -25,8 +25,11 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
             polling alone.
         doorbell_address: the numeric IPv4 address of this machine that the nodes reach; found out if None.
         doorbell_limit: datagrams a second that are listened to; after a flood of more, news comes by polling.
-        record_patience: how long to wait for the record of a job that the scheduler says is over.
-        lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost.
+        record_patience: how long to wait for the record of a job that the scheduler says is over. Usually it is there
+            at once; network file systems may show it a minute late. An end that leaves none (the script never
+            started, say) is told after this time.
+        lost_patience: how long the scheduler must not list a job, while it answers, before the job counts as lost; at
+            least `record_patience` for a job that was submitted by this library.
         parallel_commands: how many submit commands may run at once for `submit_bulk`.
         retry_for: how long a request that is refused for now (the scheduler is busy, or can not be reached) is made
             again, at growing intervals, before it counts as failed; 0: not at all.
@@ -57,8 +60,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         doorbell: bool = True,
         doorbell_address: str | None = None,
         doorbell_limit: int = 10_000,
-        record_patience: float = 10,
-        lost_patience: float = 60,
+        record_patience: float = 75,
+        lost_patience: float = 75,
         parallel_commands: int = 4,
         array_size: int = 1000,
         retry_for: float = 10,
