@@ -106,7 +106,8 @@ for ((psij_i = 0; psij_i < ${#psij_awaited[@]}; psij_i += 5)); do
 done
 
 # Signals meant for the job reach its processes too; the body stays to write down how it ended.
-for psij_signal in 1 2 3 10 12 15 24; do
+psij_signals=(1 2 3 10 12 15 24)
+for psij_signal in "${psij_signals[@]}"; do
   # shellcheck disable=SC2064
   trap "psij_received=$psij_signal" "$psij_signal"
 done
@@ -187,7 +188,7 @@ psij_here() { # goes where the job is to run
 }
 
 psij_launch() {
-  trap : 1 2 3 10 12 15 24
+  trap : "${psij_signals[@]}"
   PATH=$psij_user_path
   umask "$psij_umask"
   if [ -z "$psij_inherit" ]; then export -n PWD OLDPWD SHLVL; fi # the shell's own
@@ -281,7 +282,8 @@ if [ -z "$psij_failure" ]; then
   esac # else that shell was killed, or could not write: its own exit code is what there is
 fi
 
-# ---- STAGE_OUT and CLEANUP
+# ---- STAGE_OUT and CLEANUP. Some schedulers send a signal more than once: what takes results away is not ended by that.
+if [ -n "$psij_received" ]; then trap '' "${psij_signals[@]}"; fi
 if [ ${#psij_stage_out[@]} -gt 0 ]; then
   psij_event STAGE_OUT
   for ((psij_i = 0; psij_i < ${#psij_stage_out[@]}; psij_i += 4)); do

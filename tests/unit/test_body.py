@@ -220,6 +220,27 @@ def test_a_signal_to_all_of_the_job_is_noted(body: Body, trap: str) -> None:
     assert (body.work / "there").exists()
 
 
+def test_J7_a_signal_that_comes_again_does_not_end_what_takes_results_away(body: Body, tmp_path: Path) -> None:
+    """Torque sends SIGTERM to all of a job's processes for as long as there are any."""
+    for name in ("cp", "rm"):
+        (tmp_path / name).write_text(f'#!/bin/sh\ntouch "{tmp_path}/{name} runs"; sleep 1; exec /bin/{name} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    body.prepare(
+        *("/bin/sh", "-c", "echo x >here; sleep 60"),
+        stage_out=[StageOut("here", str(body.work / "there"))],
+        cleanup=["here"],
+    )
+    process = body.start(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    for awaited in (body.work / "here", tmp_path / "cp runs", tmp_path / "rm runs"):
+        body.wait_for(awaited.exists)
+        time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert (body.record().received, body.record().exit_code) == (15, 143)
+    assert (body.work / "there").read_text() == "x\n"
+    assert not (body.work / "here").exists()
+
+
 HOSTILE_SHELLS = {
     "functions": {f"BASH_FUNC_{name}%%": "() { :; }" for name in ("printf", "mv", "ln", "cd", "trap", "exit")},
     "BASH_ENV": {"BASH_ENV": "exit0.sh"},

@@ -237,6 +237,10 @@ class Backend(ABC):
             raise ValueError(f"no job id in {result}")
         return match[1]
 
+    def dependency_word(self, job: Awaited) -> str:
+        """The scheduler's word for a dependency, which may be one that the body looks at itself."""
+        return (job.files and self.verified.get(job.kind)) or self.dependencies[job.kind]
+
     def element_id(self, native_id: str, index: int) -> str:
         """The native id of an element of an array."""
         return self.arrays.element.format(id=native_id, index=index) if self.arrays is not None else native_id

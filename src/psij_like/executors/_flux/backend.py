@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from psij_like._engine.backend import Backend, Command, Unavailable, User, refuse_gibberish
 from psij_like._engine.evidence import Report
@@ -43,6 +43,8 @@ class Flux(Backend):
     )
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {kind: str(kind) for kind in DependencyKind}
+    # A job that never had its resources is none that failed, to Flux.
+    verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERNOTOK: "afterany"}
     own_variables = ("FLUX_", "PMI_", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "ROCR_VISIBLE_DEVICES")
     transient = (
         "Unable to connect to Flux|flux_open|Connection refused|Broken pipe|timed? ?out|Function not implemented"
@@ -64,9 +66,13 @@ class Flux(Backend):
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`: the jobspec, an attribute a line, but for the start of the script."""
         urgency = jobspec.urgency(self.custom(plan))
-        made = jobspec.jobspec(plan, self.custom(plan))
+        made = self._jobspec(plan)
         told = jobspec.lines({name: value for name, value in made.items() if name != "tasks"})
         return told if urgency == jobspec.USUAL_URGENCY else [*told, f"urgency={urgency}"]
+
+    def _jobspec(self, plan: Plan) -> dict[str, Any]:
+        waits_for = [(self.dependency_word(job), job.native_id) for job in plan.dependencies]
+        return jobspec.jobspec(plan, self.custom(plan), waits_for)
 
     def script(self, plan: Plan) -> str:
         """See `Backend.script`."""
@@ -75,7 +81,7 @@ class Flux(Backend):
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """See `Backend.extra_files`."""
-        return {f"jobspec.{plan.token}": json.dumps(jobspec.jobspec(plan, self.custom(plan)))}
+        return {f"jobspec.{plan.token}": json.dumps(self._jobspec(plan))}
 
     def submit_command(self, plan: Plan, script: Path) -> Command:
         """See `Backend.submit_command`."""

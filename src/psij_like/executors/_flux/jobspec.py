@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psij_like._engine.plan import Plan
@@ -21,10 +21,15 @@ def nested(plan: Plan) -> bool:
     return plan.resources.nodes > 1 or plan.spec.launcher == "flux"
 
 
-def jobspec(plan: Plan, custom: Mapping[str, object]) -> dict[str, Any]:
+def jobspec(plan: Plan, custom: Mapping[str, object], waits_for: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
     """The jobspec: one task on each node, which has all that the job has there.
 
     Of the user's it holds checked values alone: in commands and paths Flux would expand `{{id}}` and the like.
+
+    Args:
+        plan: of the job.
+        custom: its custom attributes.
+        waits_for: its dependencies: Flux's word for the kind, and a job's id.
 
     Raises:
         InvalidJobException: Flux can not express something.
@@ -50,12 +55,12 @@ def jobspec(plan: Plan, custom: Mapping[str, object]) -> dict[str, Any]:
         "resources": [node],
         "tasks": [{"command": command, "slot": "task", "count": {"per_slot": 1}}],
     }
-    for path, setting in {**_generated(plan), **_custom(plan, custom)}.items():
+    for path, setting in {**_generated(plan, waits_for), **_custom(plan, custom)}.items():
         _put(made, ["attributes", *path.split(".")], setting)
     return made
 
 
-def _generated(plan: Plan) -> dict[str, object]:
+def _generated(plan: Plan, waits_for: Iterable[tuple[str, str]]) -> dict[str, object]:
     """The attributes, by their paths."""
     attributes = plan.spec.attributes
     null = {"type": "file", "path": "/dev/null"}  # what the script itself says is in the job's directory
@@ -66,7 +71,7 @@ def _generated(plan: Plan) -> dict[str, object]:
         "job.name": plan.spec.name or "job",
         "queue": attributes.queue_name,
         "bank": attributes.account,
-        "dependencies": [{"scheme": str(job.kind), "value": _id(job.native_id)} for job in plan.dependencies] or None,
+        "dependencies": [{"scheme": scheme, "value": _id(native_id)} for scheme, native_id in waits_for] or None,
         # By itself Flux would kill the others 30 seconds after the first task has ended.
         "shell.options.exit-timeout": "none",
         "shell.options.mpi": "none",

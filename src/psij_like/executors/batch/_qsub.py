@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from psij_like._engine.backend import Backend, Command
-from psij_like._engine.dependencies import Awaited
 from psij_like._engine.options import clock, merged
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
@@ -51,7 +50,7 @@ class Qsub(Backend):
     def options(self, plan: Plan) -> dict[str, object]:
         """The generated options, by letter."""
         spec, attributes = plan.spec, plan.spec.attributes
-        waits_for = depend((self._word(job), job.native_id) for job in plan.dependencies)
+        waits_for = depend((self.dependency_word(job), job.native_id) for job in plan.dependencies)
         return {
             "N": plain_name(spec.name or "job", "A-Za-z0-9_.+-", 230),
             "S": "/bin/bash",
@@ -62,10 +61,6 @@ class Qsub(Backend):
             "A": attributes.account,
             "W": f"depend={waits_for}" if waits_for else None,
         }
-
-    def _word(self, job: Awaited) -> str:
-        """The word for a dependency."""
-        return (job.files and self.verified.get(job.kind)) or self.dependencies[job.kind]
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""

@@ -182,7 +182,7 @@ class FluxPersonality(Personality):
             text = problem.read_bytes().decode(errors="surrogateescape")
             self.note(job, Note(self.model.now(), "exec", 0, text, job.user_id))
         if job.cause is Cause.DEPENDENCY:
-            text = f"dependency {self._never(job)} can never be satisfied"
+            text = f"dependency {self._never(job)}"
             self.note(job, Note(self.model.now(), "dependency", 0, text, job.user_id))
         record.notes = of.notes(job, record)
         for path in (problem, self.directory / "tasks" / str(job.number)):
@@ -192,14 +192,19 @@ class FluxPersonality(Personality):
                 self.model.end(other, Cause.DEPENDENCY)
 
     def _never(self, job: Job) -> str:
-        """The condition that can't be met any more."""
+        """The condition that can't be met any more, and why."""
         for one in job.dependencies:
             target = next(iter(self.model.find(one.native_id)), None)
             if target is None or target.state is not State.ENDED or one.kind == "afterany":
                 continue
-            if (not target.runs) if one.kind == "after" else (target.succeeded == (one.kind == "afternotok")):
-                return f"{DESCRIPTIONS[one.kind]}={ids.curled(one.native_id)}"
-        return ",".join(self.record(job).dependencies)
+            if not target.runs or target.succeeded == (one.kind == "afternotok"):
+                why = "can never be satisfied" if target.runs else "job never started"
+                return f"{DESCRIPTIONS[one.kind]}={ids.curled(one.native_id)} {why}"
+        return f"{','.join(self.record(job).dependencies)} can never be satisfied"
+
+    def never_ran(self, kind: str, job: Job) -> bool | None:
+        """See `Personality.never_ran`. It has an end, and no more."""
+        return True if kind == "afterany" else None
 
     def environment(self, job: Job) -> Mapping[str, str]:
         """See `Personality.environment`."""

@@ -185,12 +185,12 @@ def _dependencies(flux: FluxPersonality, entries: Any) -> tuple[tuple[Dependency
             raise Refusal(f"dependency: {scheme}: id {value}: job not found")
         kind = _SCHEMES[scheme]
         if job.state is State.ENDED:
+            if kind != "afterany" and not job.runs:
+                raise Refusal(f"dependency: after: {ids.curled(native_id)} never started")
             if kind == "afterok" and not job.succeeded:
                 raise Refusal(f"dependency: {scheme}: job {ids.curled(native_id)} failed or was canceled")
             if kind == "afternotok" and job.succeeded:
                 raise Refusal(f"dependency: {scheme}: job {ids.curled(native_id)} succeeded")
-            if kind == "after" and not job.runs:
-                raise Refusal(f"dependency: {scheme}: job {ids.curled(native_id)} never started")
             continue
         found.append(Dependency(kind, native_id))
         described.append(f"{DESCRIPTIONS[kind]}={ids.curled(native_id)}")
