@@ -62,6 +62,24 @@ def test_only_bulk_waits_on_our_side(site: Site, config: JobExecutorConfig, work
     assert [job.status.exit_code for job in jobs if job is not last] == [n for n in range(5) if jobs[n] is not last]
 
 
+@sites(having="submit")
+def test_one_that_runs_long_keeps_only_its_own_place(
+    site: Site, config: JobExecutorConfig, work_directory: Path
+) -> None:
+    executor = limited(site, config, max_queued=2)
+    go = work_directory / "go"
+    long = Job(shell(until_released(go)))
+    short = [Job(shell(f"exit {number}")) for number in range(3)]
+    executor.submit_bulk([long, *short])
+    try:
+        assert wait_all(short, timedelta(seconds=90))
+        assert not long.status.final
+    finally:
+        go.touch()
+    assert [job.status.exit_code for job in short] == [0, 1, 2]
+    completed(long)
+
+
 @sites(having="refused")
 def test_who_is_refused_late_hears_of_it(site: Site, config: JobExecutorConfig) -> None:
     executor = limited(site, config, max_queued=1)

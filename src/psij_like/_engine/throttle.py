@@ -26,21 +26,21 @@ class Throttle:
         """Whether it lets everything pass."""
         return self.most is None and not self._interval
 
-    def enter(self, jobs: int, timeout: float | None = None) -> bool:
-        """Wait until so many jobs may be submitted together. False if that takes too long (seconds)."""
+    def enter(self, jobs: int, timeout: float | None = None) -> int:
+        """Wait until one of so many jobs may be submitted; how many may, together. 0 if it takes too long (seconds)."""
         deadline = None if timeout is None else monotonic() + timeout
         with self._changed:
             while True:
                 now = monotonic()
-                room = self.most is None or self._jobs + jobs <= self.most or not self._jobs
-                if room and now >= self._next:
-                    self._jobs += jobs
+                room = jobs if self.most is None else min(jobs, self.most - self._jobs)
+                if room > 0 and now >= self._next:
+                    self._jobs += room
                     self._next = now + self._interval
-                    return True
-                wait = self._next - now if room else None
+                    return room
+                wait = self._next - now if room > 0 else None
                 if deadline is not None:
                     if now >= deadline:
-                        return False
+                        return 0
                     wait = deadline - now if wait is None else min(wait, deadline - now)
                 self._changed.wait(wait)
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from psij_like._engine import at_hand, instances
+from psij_like._engine import at_hand
 from psij_like._engine.backend import Backend, Refused, User
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.delivery import Attempt, Delivery
@@ -26,19 +26,18 @@ from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
 from psij_like._engine.retry import persistently
 from psij_like._engine.store import Remembered, submitted
-from psij_like._engine.threads import in_background, in_parallel
-from psij_like._engine.throttle import Throttle
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
-from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
+from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
+from psij_like.executors.batch.throttled import ThrottledExecutor
 from psij_like.executors.remembered import file_trouble, is_followed
-from psij_like.executors.tracked import Batch, TrackedJobExecutor
+from psij_like.executors.tracked import Batch
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
-from psij_like.job_status import REASON, JobStatus, Reason
+from psij_like.job_status import JobStatus
 
 __all__ = [
     "BatchSchedulerExecutor",
@@ -66,7 +65,7 @@ def check_status_exit_code(command: str, exit_code: int, out: str) -> None:
         raise SubmitException(f"{command} failed with exit code {exit_code}: {out.strip()[:2000]}", transient=True)
 
 
-class BatchSchedulerExecutor(TrackedJobExecutor):
+class BatchSchedulerExecutor(ThrottledExecutor):
     """An executor of a batch scheduler.
 
     A subclass names what it knows of the scheduler by `_BACKEND_`. One without it is taken for a plug-in in the style
@@ -83,18 +82,10 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
         self._delivery = Delivery(self._source, self._settings.retry_for)
-        self._throttle = Throttle(self._settings.max_queued, self._settings.max_submission_rate)
 
     def _start_afresh(self) -> None:
         super()._start_afresh()
         self._source.start_afresh()
-        self._throttle = Throttle(self._settings.max_queued, self._settings.max_submission_rate)
-
-    @property
-    def _settings(self) -> BatchSchedulerExecutorConfig:
-        if not isinstance(self._config, BatchSchedulerExecutorConfig):
-            raise TypeError(f"config: {self._config!r} is not a BatchSchedulerExecutorConfig")
-        return self._config
 
     def _make_backend(self) -> Backend:
         if self._BACKEND_ is not None:
@@ -187,59 +178,27 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         except CommandError as error:
             raise SubmitException(f"{self.name} does not answer: {error}", error, True) from error
 
+    @property
+    def _fewest_together(self) -> int:
+        return max(2, self._backend.arrays.smallest) if self._backend.arrays is not None else 2
+
     def _batches(self, jobs: Batch) -> Iterator[Batch]:
         """Jobs that the scheduler is told the same about go together, as far as its arrays may."""
-        arrays = self._backend.arrays
         size = self._settings.array_size
-        if arrays is None or size == 1 or len(jobs) < max(2, arrays.smallest):
+        if self._backend.arrays is None or size == 1 or len(jobs) < self._fewest_together:
             yield from super()._batches(jobs)
             return
-        size = min(size, self._source.largest_array(), self._throttle.most or size)
+        size = min(size, self._source.largest_array())
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
             told = (*self._backend.directives(plan), plan.spec.inherit_environment)
             alike.setdefault(told, []).append((job, plan))
         for group in alike.values():
             for part in (group[start : start + size] for start in range(0, len(group), size)):
-                if len(part) >= max(2, arrays.smallest):
+                if len(part) >= self._fewest_together:
                     yield part
                 else:
                     yield from super()._batches(part)
-
-    def submit(self, job: Job) -> None:
-        """See `JobExecutor.submit`."""
-        if self._throttle.open:
-            super().submit(job)
-            return
-        if not self._throttle.enter(1, self._settings.submit_timeout):
-            raise SubmitException(f"{self.name}: no room for job {job.id} within submit_timeout", transient=True)
-        try:
-            super().submit(job)
-        finally:
-            if job.native_id is None:
-                self._throttle.leave(1)
-
-    def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
-        parts = list(batches)
-        if self._throttle.open:
-            deliveries = [partial(self._hand_over_waiting, part, failures) for part in parts]
-            in_parallel(deliveries, self._settings.parallel_commands)
-        else:
-            instances.warn_at_exit()
-            in_background(partial(self._feed, parts))
-
-    def _feed(self, parts: Sequence[Batch]) -> None:
-        """Submit jobs as the throttle lets them pass; nobody is there any more to hear of an exception."""
-        for part in parts:
-            failures: dict[Job, Exception] = {}
-            self._throttle.enter(len(part))
-            self._hand_over_waiting(part, failures)
-            self._throttle.leave(sum(job.native_id is None for job, _ in part))
-            for job, error in failures.items():
-                unknown = isinstance(error, SubmissionUnknownException)
-                facts = {REASON: str(Reason.LOST if unknown else Reason.LAUNCH_FAILED)}
-                status = JobStatus(JobState.FAILED, message=f"it was not submitted: {error}", metadata=facts)
-                self._followed(job).publish(status, None)
 
     def _accepted(
         self, members: Sequence[tuple[Job, JobFiles]], native_id: str, walltime: float | None
@@ -315,12 +274,6 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
                 with contextlib.suppress(OSError):
                     self._host.remove(mark)
         return failures
-
-    def _ended(self, job: Job, status: JobStatus) -> None:
-        own = self._unfinished.get(job) is not None
-        super()._ended(job, status)
-        if own:
-            self._throttle.leave(1)
 
     def _recall(self, tracked: Tracked) -> JobStatus | None:
         end = super()._recall(tracked)
