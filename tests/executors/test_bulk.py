@@ -170,7 +170,7 @@ from psij_like import *
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 {patch}
-scripts = [f"echo x >>ran{{n}}; exit {{n}}" for n in range(4)]
+scripts = [f"echo x >>ran{{n}}; {{arguments[1]}}; exit {{n}}" for n in range(4)]
 executor.submit_bulk(Job(JobSpec("/bin/sh", ["-c", script], arguments[0], name="alike")) for script in scripts)
 die()
 """
@@ -187,8 +187,10 @@ def test_many_jobs_of_a_client_that_is_killed_are_recovered(
     site: Site, config: JobExecutorConfig, executor: JobExecutor, work_directory: Path, moment: str
 ) -> None:
     assert isinstance(executor, BatchSchedulerExecutor)
-    done = client(site, config, SUBMIT.format(patch=MOMENTS[moment]), str(work_directory))
+    go = work_directory / "go"  # no end is seen before
+    done = client(site, config, SUBMIT.format(patch=MOMENTS[moment]), str(work_directory), until_released(go))
     assert done.returncode == -signal.SIGKILL, done.stderr
+    go.touch()
     jobs = executor.recover()
     if executor._backend.arrays or not MOMENTS[moment]:
         assert len(jobs) == 4
