@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from psij_like import InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
@@ -80,3 +82,21 @@ def test_requirements_of_the_users_own_go_with_the_generated_ones_on_lsf(own: ob
     assert isinstance(executor, BatchSchedulerExecutor)
     asked = [line.removeprefix("-R ").strip('"') for line in executor.directives(job) if line.startswith("-R")]
     assert asked == expected
+
+
+def test_defect_08_cores_gpus_and_names_on_pbs() -> None:
+    job = JobSpec("/bin/true", name="my job", resources=ResourceSpecV1(2, None, 4, 8, 2))
+    executor = JobExecutor.get_instance("pbs")
+    assert isinstance(executor, BatchSchedulerExecutor)
+    lines = executor.directives(Job(job))
+    assert "-l select=2:ncpus=32:mpiprocs=4:ngpus=8" in lines
+    assert "-N my_job" in lines
+    assert not [line for line in lines if "-N=" in line]
+
+
+def test_defect_08_lsf_reads_the_script_from_its_standard_input() -> None:
+    executor = JobExecutor.get_instance("lsf")
+    assert isinstance(executor, BatchSchedulerExecutor)
+    plan = executor.plan(Job(JobSpec("/bin/true")))
+    command = executor._backend.submit_command(plan, Path("/scripts/submit"))
+    assert (command.argv, command.stdin) == (("bsub",), Path("/scripts/submit"))

@@ -69,7 +69,7 @@ def test_E3_an_outage_is_transient() -> None:
 
 
 @pytest.mark.parametrize("name", ["qdel", "qdel-2", "qdel-3", "nohistory-qdel-1", "array-qdel", "state-deleted-x-qdel"])
-def test_cancels_of_jobs_that_have_ended_or_are_not_known_are_no_errors(name: str) -> None:
+def test_defect_08_cancels_of_jobs_that_have_ended_or_are_not_known_are_no_errors(name: str) -> None:
     PBS.check_cancel(said(name))
 
 
