@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from executors.support import ended, shell, submit, until, until_released
+from executors.support import active, ended, shell, submit, until, until_released
 from psij_like import Job, JobExecutor, JobExecutorConfig, JobState, SubmitException, wait_all
 from psij_like._engine import processes, submitter
 from psij_like._engine.store import Remembered
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
+from psij_like.executors.batch.slurm import Slurm
 from psij_like.staging import StageIn
 from psij_like.testing import SimulatedCluster
 
@@ -142,6 +143,8 @@ def test_more_local_jobs_than_descriptors_are_recovered(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 30, most[1]))
     try:
         jobs = executor.recover()
+        for job in jobs:
+            active(job)  # so it is watched by now
         submit(executor, shell("exit 0"))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, most)
@@ -191,3 +194,27 @@ def test_the_files_of_a_job_are_its_users_alone(make: Callable[[Path], JobExecut
         ("source", "staged", "written", "printed"), 0o644
     )
     ended(job)
+
+
+def test_a_native_id_that_was_misread_is_corrected(
+    cluster: SimulatedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One flipped bit makes an id that of another job, which has its own end; the running job says who it is."""
+    other = submit(slurm(tmp_path / "other"), shell("sleep 600"))
+    executor, go = slurm(tmp_path / "psij"), tmp_path / "go"
+    job = Job(shell(f"{until_released(go)}; exit 3"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Slurm, "native_id", lambda *_: other.native_id)
+        executor.submit(job)
+    assert job.native_id == other.native_id
+    until(lambda: job.native_id != other.native_id)
+    right = str(job.native_id)
+    assert cluster.job(right).state == "RUNNING"
+    other.cancel()
+    assert ended(other).state is JobState.CANCELED
+    assert executor.list() == [right]
+    go.touch()
+    assert ended(job).exit_code == 3
+    status = slurm(tmp_path / "psij").status([job.id])[job.id]
+    assert status is not None
+    assert status.exit_code == 3

@@ -30,6 +30,7 @@ class Tracked:
         "_ended_at",
         "_unlisted_at",
         "_warned",
+        "corrected_id",
         "end_of",
         "evidence",
         "files",
@@ -60,6 +61,8 @@ class Tracked:
         self.recall = recall  # finds what is remembered of an attached job: its end, or else its files, which it sets
         self.recall_end: Callable[[], JobStatus | None] | None = None  # finds what is remembered of its end alone
         self.end_of: Callable[[str], JobStatus | None] = lambda _: None  # of a job that is remembered, by its native id
+        # The id that its claim tells, if it is another one; asked once, when the job is seen to run.
+        self.corrected_id: Callable[[], str | None] | None = None
         self._unlisted_at: float | None = None
         self._ended_at: float | None = None
         self._warned = False
@@ -106,6 +109,15 @@ class Tracked:
         if not self._warned:
             self._warned = True
             _log.warning("what is on disk of job %s can not be read; it is tried again: %s", self.native_id, error)
+
+    def correct_id(self) -> None:
+        """Take the native id from the job's claim, if another one was read: reports of that were of another job."""
+        right = self.corrected_id() if self.corrected_id is not None else None
+        self.corrected_id = None
+        if right is not None:
+            self.native_id = right
+            self.evidence.report = None
+            self._unlisted_at = self.evidence.unlisted = self._ended_at = self.evidence.ended = None
 
     def note_cancel_mark(self) -> None:
         """Another client may have had the job cancelled: the mark of that stays if the scheduler took it."""

@@ -266,6 +266,10 @@ class Tracker:
             self._list(job)
         else:
             end = job.read_files()
+            if job.corrected_id is not None and job.evidence.record is not None:
+                self._unlist(job)
+                job.correct_id()
+                self._list(job)
         if end is not None:
             self._drop(job)
             job.followed.end(end, job.evidence.record)

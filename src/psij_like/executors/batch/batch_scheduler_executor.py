@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pwd
 import re
 import socket
 from collections import Counter
@@ -16,8 +15,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from psij_like._engine import at_hand
-from psij_like._engine.backend import Backend, Refused, User
+from psij_like._engine.backend import Backend, Refused
 from psij_like._engine.batch_source import BatchSource
+from psij_like._engine.claims import corrected_id
 from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.doorbell import open_doorbell
 from psij_like._engine.evidence import Patience
@@ -29,6 +29,7 @@ from psij_like._engine.store import Remembered, submitted
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.exceptions import InvalidJobException, SubmitException
+from psij_like.executors.batch._user import this_user
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
 from psij_like.executors.batch.throttled import ThrottledExecutor
 from psij_like.executors.remembered import file_trouble, is_followed
@@ -209,7 +210,9 @@ class BatchSchedulerExecutor(ThrottledExecutor):
             own_id = native_id if files.index is None else self._backend.element_id(native_id, files.index)
             job._native_id = own_id
             waits = self._backend.explains_late and bool(job.spec and job.spec.attributes.dependencies)
-            followed.append(Tracked(self._followed(job), own_id, files, walltime, explained=waits))
+            tracked = Tracked(self._followed(job), own_id, files, walltime, explained=waits)
+            tracked.corrected_id = partial(corrected_id, self._store, self._backend, files, job)
+            followed.append(tracked)
         try:
             self._store.note_accepted((files, str(job.native_id)) for job, files in members)
         except OSError as error:
@@ -342,11 +345,3 @@ def _ids(remembered: Remembered) -> set[str]:
 def _numbered(batch: Batch) -> Iterable[tuple[Job, int | None]]:
     """Jobs and their indices in an array; None for one alone."""
     return [(batch[0][0], None)] if len(batch) == 1 else [(job, number) for number, (job, _) in enumerate(batch, 1)]
-
-
-def this_user() -> User:
-    """Who runs this process."""
-    try:
-        return User(os.getuid(), pwd.getpwuid(os.getuid()).pw_name)
-    except KeyError:  # a container's made-up user
-        return User(os.getuid(), os.environ.get("USER") or str(os.getuid()))
