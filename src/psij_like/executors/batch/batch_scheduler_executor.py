@@ -188,7 +188,8 @@ class BatchSchedulerExecutor(TrackedJobExecutor):
         size = min(size, self._source.largest_array(), self._throttle.most or size)
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
-            told = (*self._backend.directives(plan), plan.spec.inherit_environment)
+            own = "" if arrays.alone.isdisjoint(self._backend.custom(plan)) else job.id
+            told = (*self._backend.directives(plan), plan.spec.inherit_environment, own)
             alike.setdefault(told, []).append((job, plan))
         for group in alike.values():
             for part in (group[start : start + size] for start in range(0, len(group), size)):
