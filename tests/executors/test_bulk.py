@@ -10,8 +10,28 @@ from pathlib import Path
 import pytest
 
 from executors.sites import Site, sites
-from executors.support import Ear, active, attach, client, completed, ended, shell, until, until_released
-from psij_like import BulkSubmitException, InvalidJobException, Job, JobExecutor, JobExecutorConfig, JobSpec, JobState
+from executors.support import (
+    Ear,
+    active,
+    attach,
+    cancelled_afterwards,
+    client,
+    completed,
+    ended,
+    shell,
+    until,
+    until_released,
+)
+from psij_like import (
+    BulkSubmitException,
+    InvalidJobException,
+    Job,
+    JobAttributes,
+    JobExecutor,
+    JobExecutorConfig,
+    JobSpec,
+    JobState,
+)
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 from psij_like.staging import StageIn, StageOut
 
@@ -140,8 +160,6 @@ def test_some_of_many_are_cancelled(executor: JobExecutor, work_directory: Path)
 @sites(having="pending")
 def test_some_of_many_wait(site: Site, executor: JobExecutor, work_directory: Path) -> None:
     """A job that waits is cancelled, and its like is released."""
-    from psij_like import JobAttributes
-
     attributes = JobAttributes(custom_attributes=dict(site.pending or {}))
     first, second, third = submitted(executor, [shell("true", name="alike", attributes=attributes) for _ in range(3)])
     until(lambda: second.status.reason == "held")
@@ -151,6 +169,25 @@ def test_some_of_many_wait(site: Site, executor: JobExecutor, work_directory: Pa
     completed(second)
     third.cancel()
     assert ended(third).state is JobState.CANCELED
+
+
+@sites(having="pending")
+def test_one_of_many_that_wait_for_another_is_cancelled(
+    site: Site, executor: JobExecutor, work_directory: Path
+) -> None:
+    if not site.dependencies:
+        pytest.skip("none waits for another here")
+    held = JobAttributes(custom_attributes=dict(site.pending or {}))
+    (first,) = submitted(executor, [JobSpec("/bin/true", attributes=held)])
+    attributes = JobAttributes(dependencies={site.dependencies[-1]: first})
+    jobs = submitted(executor, [shell("exit 4", name="alike", attributes=attributes) for _ in range(3)])
+    with cancelled_afterwards(first, *jobs):
+        until(lambda: first.status.reason == "held", what=f"{first} {jobs}")
+        jobs[1].cancel()
+        assert ended(jobs[1]).state is JobState.CANCELED
+        executor.release(first)
+        assert [ended(job).exit_code for job in jobs] == [4, None, 4]
+        assert [job.status.state for job in jobs] == [JobState.FAILED, JobState.CANCELED, JobState.FAILED]
 
 
 @sites(having="submit")

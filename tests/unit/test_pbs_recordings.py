@@ -133,6 +133,28 @@ def test_elements_of_arrays_tell_their_own_ends() -> None:
     assert (reports["1017[3].pbshost"].state, reports["1017[3].pbshost"].exit_code) == (FAILED, 3)
 
 
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        # As a real one told of elements: of one that ended before it ran all but the letter is that of the array.
+        ({"job_state": "Q", "substate": 10, "Hold_Types": "u"}, (QUEUED, Reason.HELD)),
+        ({"job_state": "Q", "substate": 10, "Hold_Types": "s"}, (QUEUED, None)),
+        ({"job_state": "X", "substate": 20, "Hold_Types": "u", "comment": "Subjob finished"}, None),
+        ({"job_state": "X", "substate": 70, "Exit_status": 0, "comment": "Subjob finished"}, None),
+        ({"job_state": "F", "substate": 92, "Exit_status": 0, "comment": "Subjob finished"}, None),
+        ({"job_state": "F", "substate": 92, "comment": "Subjob finished"}, (FAILED, Reason.DEPENDENCY_FAILED)),
+        ({"job_state": "F", "substate": 91, "comment": "Subjob finished"}, (CANCELED, Reason.CANCELLED)),
+        ({"job_state": "F", "substate": 92, "Exit_status": 0, "comment": "Subjob failed"}, (FAILED, Reason.EXIT)),
+        ({"job_state": "X", "substate": 70, "comment": "Subjob terminated"}, (CANCELED, Reason.CANCELLED)),
+    ],
+)
+def test_elements_that_are_told_of_as_the_array(
+    facts: dict[str, object], found: tuple[JobState, Reason | None] | None
+) -> None:
+    report = PBS.reports(document({"7[1].pbshost": facts})).get("7[1].pbshost")
+    assert (report and (report.state, report.reason, report.exit_code)) == (found and (*found, None))
+
+
 @pytest.mark.parametrize("name", names("openpbs", "odd-qstat"))
 def test_odd_values_of_variables_and_names(name: str) -> None:
     assert one(name) == (QUEUED, Reason.HELD, None, None)

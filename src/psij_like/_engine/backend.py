@@ -89,6 +89,7 @@ class Arrays(NamedTuple):
         limit: the command that tells how many it may have; empty if there is none.
         limit_in: where that number is in what the command prints (a regular expression with one group).
         beyond: how much more than that number of elements it tells.
+        alone: the custom attributes with which a job is none of them, as something can be asked of the whole only.
     """
 
     element: str
@@ -97,6 +98,7 @@ class Arrays(NamedTuple):
     limit: tuple[str, ...] = ()
     limit_in: str = ""
     beyond: int = 0
+    alone: frozenset[str] = frozenset()
 
 
 class Backend(ABC):

@@ -192,7 +192,8 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         size = min(size, self._source.largest_array())
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
-            told = (*self._backend.directives(plan), plan.spec.inherit_environment)
+            own = "" if arrays.alone.isdisjoint(self._backend.custom(plan)) else job.id
+            told = (*self._backend.directives(plan), plan.spec.inherit_environment, own)
             alike.setdefault(told, []).append((job, plan))
         for group in alike.values():
             for part in (group[start : start + size] for start in range(0, len(group), size)):

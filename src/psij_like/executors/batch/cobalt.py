@@ -115,7 +115,7 @@ class Cobalt(Backend):
         if result.exit_code != 0 and (result.exit_code != 1 or result.stderr.strip() or result.stdout.strip()):
             raise Unavailable(str(result))
         refuse_gibberish(result, "^JobID *:")
-        pairs = re.findall(r"^JobID *: ([0-9]+)\n *State *: (\w+)$", result.stdout, re.MULTILINE)
+        pairs = re.findall(r"^JobID *: *([0-9]+)\n *State *: *(\w+) *$", result.stdout, re.MULTILINE)
         return {
             native_id: Report(native_id, _STATES.get(state), state, "", _WAITS.get(state)) for native_id, state in pairs
         }

@@ -38,6 +38,11 @@ _STATES = {
 _KINDS = {str(kind): kind for kind in DependencyKind}
 _WALLTIME_EXCEEDED = -29
 _PARTIAL = frozenset([0, 35, 153])  # all is well, some jobs have finished, or are not known
+# What is said of an element that PBS does not keep any more. All the rest is that of the whole array.
+_FORGOTTEN = {
+    "Subjob failed": (JobState.FAILED, Reason.EXIT),
+    "Subjob terminated": (JobState.CANCELED, Reason.CANCELLED),
+}
 _WAITS_FOR_ANOTHER, _DELETED, _ENDED = 22, 91, 92  # substates
 
 
@@ -53,7 +58,9 @@ class Pbs(Qsub):
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
     transient = "cannot connect to server|Connection refused|timed? ?out|try again|No free connections|server is busy"
     ended_already = "Job has finished|Unknown Job Id|is already being deleted|invalid state for job"
-    arrays = Arrays("{id}", smallest=2, limit=("qstat", "-B", "-f"), limit_in="max_array_size = ([0-9]+)")
+    arrays = Arrays(
+        *("{id}", 2), limit=("qstat", "-B", "-f"), limit_in="max_array_size = ([0-9]+)", alone=frozenset({"h"})
+    )
     array_option = "J"
     cancels_many = False  # with an id among others that it does not know, qdel has crashed a server
 
@@ -105,16 +112,20 @@ class Pbs(Qsub):
         if not isinstance(jobs, dict):
             raise Unavailable(str(result))
         facts = {native_id: job for native_id, job in jobs.items() if isinstance(job, dict)}
-        return {native_id: self._report(native_id, job) for native_id, job in facts.items()}
+        reports = {native_id: self._report(native_id, job) for native_id, job in facts.items()}
+        return {native_id: report for native_id, report in reports.items() if report is not None}
 
-    def _report(self, native_id: str, job: dict[str, Any]) -> Report:
+    def _report(self, native_id: str, job: dict[str, Any]) -> Report | None:
         native_state, comment = str(job.get("job_state")), str(job.get("comment") or "")
         if native_state in ("F", "X"):
             return self._end(native_id, job, native_state, comment)
         state = _STATES.get(native_state)
-        holds = str(job.get("Hold_Types"))  # "s" alone, and that substate: it waits for another job
+        holds = str(job.get("Hold_Types") or "")  # "s" alone, and that substate: it waits for another job
         waits = native_state == "H" and job.get("substate") == _WAITS_FOR_ANOTHER
-        held = native_state == "H" and (not waits or "u" in holds or "o" in holds)
+        held = native_state == "H" and not waits
+        held |= native_state in ("H", "Q") and (
+            "u" in holds or "o" in holds
+        )  # an element is Q also in an array that is H
         waits_for = tuple(_awaited(str(job.get("depend") or ""))) if waits else ()
         return Report(native_id, state, native_state, comment, Reason.HELD if held else None, waits_for=waits_for)
 
@@ -124,7 +135,7 @@ class Pbs(Qsub):
         waits_for = depend([*((job.kind, job.native_id) for job in left), *again])
         return Command(("qalter", "-W", f"depend={waits_for}", native_id))
 
-    def _end(self, native_id: str, job: dict[str, Any], native_state: str, comment: str) -> Report:
+    def _end(self, native_id: str, job: dict[str, Any], native_state: str, comment: str) -> Report | None:
         code, substate = job.get("Exit_status"), job.get("substate")
         time = job.get("history_timestamp")
         since = float(time) if isinstance(time, int) else None
@@ -132,6 +143,12 @@ class Pbs(Qsub):
         def report(state: JobState, reason: Reason, exit_code: int | None = None, signal: int | None = None) -> Report:
             return Report(native_id, state, native_state, comment, reason, exit_code, signal, since)
 
+        if comment in _FORGOTTEN:
+            return report(*_FORGOTTEN[comment])
+        if comment == "Subjob finished":  # also one that was deleted before it ran
+            if code is not None or substate not in (_DELETED, _ENDED):
+                return None
+            comment = ""  # nothing of the array ran
         if substate == _DELETED:
             by = re.search(r"terminated by ([^@\s]+)@", comment)
             own = by is None or by[1] == self.user.name

@@ -19,13 +19,18 @@ _HELD = (Wait.HELD_BY_USER, Wait.HELD_BY_ADMIN)
 def letter(job: Job) -> str:
     """The state of a job; an element of an array is X, not F, for as long as others have not ended."""
     if job.state is State.PENDING:
-        if job.wait in (*_HELD, *_WAITS_FOR_ANOTHER):
-            return "H"
-        return "W" if job.wait is Wait.BEGIN else "Q"
+        return "Q" if job.array is not None else _waits(job)
     if job.state is State.ENDED:
         array = job.array
         return "F" if array is None or all(one.state is State.ENDED for one in array.members) else "X"
     return "S" if job.state is State.SUSPENDED else "R"
+
+
+def _waits(job: Job) -> str:
+    """The state of a job that waits; all elements of an array wait as the whole does, and are Q."""
+    if job.wait in (*_HELD, *_WAITS_FOR_ANOTHER):
+        return "H"
+    return "W" if job.wait is Wait.BEGIN else "Q"
 
 
 def letter_of_array(elements: Sequence[Job]) -> str:
@@ -34,7 +39,9 @@ def letter_of_array(elements: Sequence[Job]) -> str:
         return "F"
     if any(one.held is not None and one.state is State.PENDING for one in elements):
         return "H"
-    return "B" if any(one.runs for one in elements) else letter(elements[0])
+    if any(one.runs for one in elements):
+        return "B"
+    return _waits(next(one for one in elements if one.state is not State.ENDED))
 
 
 def exit_status(job: Job) -> int | None:
@@ -56,6 +63,16 @@ def _substate(job: Job) -> int:
             return 91
         return 93 if exit_status(job) else 92
     return {"H": 22 if job.wait in _WAITS_FOR_ANOTHER else 20, "W": 30, "Q": 10, "S": 45}.get(letter(job), 41)
+
+
+def _substate_of_array(elements: Sequence[Job]) -> int:
+    state = letter_of_array(elements)
+    if state != "F":
+        return {"B": 70, "H": 20}.get(state, 10)
+    if any(exit_status(one) for one in elements):
+        return 93
+    started = any(one.runs for one in elements)
+    return 91 if not started and any(one.cause is Cause.CANCELLED for one in elements) else 92
 
 
 def _comment(pbs: PbsPersonality, job: Job) -> str:
@@ -130,18 +147,24 @@ def of_job(pbs: PbsPersonality, job: Job) -> Attributes:
         found["stime"] = Moment(job.start)
     if ended and ran:
         found |= {"obittime": Moment(job.end or 0), "jobdir": os.path.expanduser("~")}  # noqa: PTH111
-    found |= _tail(pbs, job, _substate(job), _comment(pbs, job))
+    # Of an element that ended before it ran PBS tells what it tells of the array.
+    if job.array is not None and ended and not ran:
+        found |= _tail(pbs, job, _substate_of_array(job.array.members), "Subjob finished")
+        code = 0 if any(one.runs and one.state is State.ENDED for one in job.array.members) else None
+    else:
+        found |= _tail(pbs, job, _substate(job), _comment(pbs, job))
+        code = exit_status(job)
     if ran:
         found["run_count"] = job.runs
     if ended and ran:
         found["Stageout_status"] = 1
-    if (code := exit_status(job)) is not None:
+    if code is not None:
         found["Exit_status"] = code
     if job.array is None:
         found["Submit_arguments"] = submitted.arguments
     else:
         found |= {"array_id": job.array.native_id, "array_index": job.index or 0}
-    if ended:
+    if ended and (alone or ran):
         found["history_timestamp"] = int(job.end or 0)
     return _in_order(found, submitted.options.get("P"), pbs.server)
 
@@ -169,8 +192,7 @@ def of_array(pbs: PbsPersonality, elements: Sequence[Job]) -> Attributes:
     if state == "F":
         found["obittime"] = Moment(max(ends))
         comment += f" and {'failed' if failed else 'finished'}" if comment else ""
-    substate = {"F": 93 if failed else 92, "B": 70, "H": 20}.get(state, 10)
-    found |= _tail(pbs, first, substate, comment)
+    found |= _tail(pbs, first, _substate_of_array(elements), comment)
     if any(one.state is State.ENDED and one.runs for one in elements):
         found |= {"Stageout_status": 1, "Exit_status": 0}
     states = [letter(one) for one in elements]
@@ -214,7 +236,7 @@ def _middle(pbs: PbsPersonality, job: Job, *, alone: bool) -> Attributes:
         found |= {"exec_host": _hosts(job), "exec_vnode": _vnodes(pbs, job)}
     if job.begin is not None and not job.runs:
         found["Execution_Time"] = Moment(job.begin)
-    if alone:
+    if alone or not job.runs:
         found["Hold_Types"] = _hold_types(job)
     return found | {
         "Join_Path": options.get("j", "n"),

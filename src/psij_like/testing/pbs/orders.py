@@ -75,7 +75,11 @@ def qhold(pbs: PbsPersonality, call: Call) -> Answer:
     if not re.fullmatch("[uosnp]+", kinds):
         return Answer(2, "", f"{call.command}: illegal -h value\n{_USAGE[call.command]}")
     orders = _orders(pbs)
-    return orders.each(call, ids, orders.hold(call, kinds, release=call.command == "qrls"))
+    elements = [native_id for native_id in ids if re.search(r"\[[0-9]", native_id)]  # the array as a whole only
+    wholes = [native_id for native_id in ids if native_id not in elements]
+    answer = orders.each(call, wholes, orders.hold(call, kinds, release=call.command == "qrls"))
+    refused = "".join(f"{call.command}: Invalid request {pbs.whole_id(native_id)}\n" for native_id in elements)
+    return Answer(156 if refused else answer.exit_code, "", answer.stderr + refused)
 
 
 def qsig(pbs: PbsPersonality, call: Call) -> Answer:
