@@ -185,8 +185,8 @@ class BatchSchedulerExecutor(ThrottledExecutor):
 
     def _batches(self, jobs: Batch) -> Iterator[Batch]:
         """Jobs that the scheduler is told the same about go together, as far as its arrays may."""
-        size = self._settings.array_size
-        if self._backend.arrays is None or size == 1 or len(jobs) < self._fewest_together:
+        size, arrays = self._settings.array_size, self._backend.arrays
+        if arrays is None or size == 1 or len(jobs) < self._fewest_together:
             yield from super()._batches(jobs)
             return
         size = min(size, self._source.largest_array())
