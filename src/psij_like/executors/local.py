@@ -218,7 +218,9 @@ class LocalJobExecutor(TrackedJobExecutor):
         """See `JobExecutor.recover`."""
         known = {job.id for job in self._unfinished}
         jobs = []
-        for entry in self._journals.unseen():
+        with file_trouble(self._store.directory):
+            unseen = self._journals.unseen()
+        for entry in unseen:
             if entry.job in known or is_followed(entry.start["intent"]):
                 continue
             try:
