@@ -230,6 +230,7 @@ def test_A1_a_process_that_is_no_job_of_ours(executor: JobExecutor, ear: Ear) ->
         process.wait()
         status = ended(job)
         assert (status.state, status.reason) == (JobState.FAILED, Reason.LOST)  # nobody can know its exit code
+        assert "the process is gone" in str(status.message)
         assert ear.states(job) == ["QUEUED", "ACTIVE", "FAILED"]
     finally:
         if process.poll() is None:

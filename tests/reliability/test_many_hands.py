@@ -16,8 +16,18 @@ from pathlib import Path
 import pytest
 
 from executors.support import active, ended, shell, submit, until, until_released
-from psij_like import Job, JobExecutor, JobExecutorConfig, JobState, SubmitException, wait_all
-from psij_like._engine import processes, submitter
+from psij_like import (
+    Job,
+    JobExecutor,
+    JobExecutorConfig,
+    JobState,
+    SubmissionUnknownException,
+    SubmitException,
+    wait_all,
+)
+from psij_like._engine import at_hand, processes, submitter
+from psij_like._engine.host import LocalHost
+from psij_like._engine.job_files import Submission
 from psij_like._engine.store import Remembered
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.executors.batch.slurm import Slurm
@@ -128,9 +138,17 @@ def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch:
             patch.setattr(socket, "gethostname", lambda: "login2")
             patch.setattr(processes, "_boot_id", lambda: "another")
             patch.setattr(submitter, "_ELSEWHERE", 0.0)
-            for job in local(tmp_path / "psij").recover():
-                status = job.wait(timedelta(seconds=4))
-                assert status is None or not status.final, status
+            executor = local(tmp_path / "psij")
+            (job,) = executor.recover()
+            native_id = str(job.native_id)
+            status = job.wait(timedelta(seconds=4))
+            assert status is None or not status.final, status
+            found = executor.status([native_id])[native_id]
+            assert found is None or not found.final, found
+            with pytest.raises(SubmitException, match="can be cancelled there only"):
+                executor.cancel(native_id)
+            go.touch()
+            assert ended(job).exit_code == 3, "its record tells"
     finally:
         go.touch()
 
@@ -218,3 +236,46 @@ def test_a_native_id_that_was_misread_is_corrected(
     status = slurm(tmp_path / "psij").status([job.id])[job.id]
     assert status is not None
     assert status.exit_code == 3
+
+
+def test_a_submission_that_another_process_took_over_meanwhile(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    """It took this one for dead: the copy that is handed over runs nothing, and whoever hands it over is told."""
+    cluster.fault("sbatch", kind="slow", times=1, seconds=1)
+    executor, job = slurm(tmp_path / "psij"), Job(shell(f"echo x >>'{tmp_path}/ran'; exit 3"))
+    problems: list[BaseException] = []
+
+    def hand_over() -> None:
+        try:
+            executor.submit(job)
+        except SubmissionUnknownException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=hand_over)
+    thread.start()
+    until(lambda: cluster.calls)
+    assert Submission(LocalHost(), str(tmp_path / "psij/slurm/jobs" / job.id)).renew()
+    thread.join()
+    assert "taken over" in str(problems[0])
+    (recovered,) = executor.recover()
+    assert ended(recovered).exit_code == 3
+    assert (tmp_path / "ran").read_text() == "x\n"
+
+
+def test_a_start_that_is_refused_leaves_the_job_in_nobody_s_hands(tmp_path: Path) -> None:
+    executor = local(tmp_path / "psij")
+    executor._journals.own.mkdir(parents=True)  # type: ignore[attr-defined]
+    job = Job(shell("true", cleanup={"none"}))
+    with pytest.raises(SubmitException, match="can not be started"):
+        executor.submit(job)
+    assert at_hand.take([job.id])
+    at_hand.give_up([job.id])
+
+
+def test_odd_things_among_the_journals_cost_nothing_else(tmp_path: Path) -> None:
+    (job_id,) = left_behind("local", tmp_path / "psij", "exit 3")
+    os.mkfifo(tmp_path / "psij/local/journals/odd.jsonl")
+    odd = '{"job": "x", "pid": 1, "start": "y", "intent": "z"}\n[]\n'
+    (tmp_path / "psij/local/journals/odder.jsonl").write_text(odd)
+    (job,) = local(tmp_path / "psij").recover()
+    assert job.id == job_id
+    assert ended(job).exit_code == 3

@@ -6,10 +6,15 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
+from psij_like._engine.follow import Followed
 from psij_like._engine.host import LocalHost
+from psij_like._engine.house import house
 from psij_like._engine.journal import Journals
 from psij_like._engine.journal_writer import JournalWriter
+from psij_like._engine.tracked import Tracked
+from psij_like.job import Job
 from psij_like.job_state import JobState
 
 DAY = 86400.0
@@ -72,3 +77,22 @@ def test_a_journal_that_others_forgot_is_begun_anew(tmp_path: Path) -> None:
     journal.unlink()
     writer.add(str(journal), {"line": 2})
     assert journal.read_text() == '{"line": 2}\n'
+
+
+def test_an_end_that_is_written_during_the_look(tmp_path: Path) -> None:
+    """The supervisor writes it, and is gone when somebody looks whether it will."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(start("mine", NOBODY, socket.gethostname()))
+
+    class Late(Journals):
+        def ends(self, journal: Path) -> dict[str, dict[str, Any]]:
+            found = super().ends(journal)
+            path.write_text(start("mine", NOBODY, socket.gethostname()) + end("mine", NOBODY))
+            return found
+
+    journals = Late(LocalHost(), tmp_path)
+    entry = journals.find("mine")
+    assert entry is not None
+    house().attach(entry, journals)
+    tracked = Tracked(Followed(Job(), lambda: None, lambda *_: None), "mine")
+    assert house().poll([tracked])["mine"].exit_code == 3

@@ -85,29 +85,17 @@ class House:
         return bool(start) and lives(int(native_id), start)
 
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
-        """How the processes are; each journal is read once. See `Source.poll`."""
+        """How the processes are. See `Source.poll`."""
         asked = {job.native_id for job in jobs}
         attached = {job: where for job, where in list(self._attached.items()) if job in asked}
-        unread = set()
-        ends: dict[str, dict[str, Any]] = {}
-        for journals, journal in {(journals, entry.journal) for journals, entry in attached.values()}:
-            try:
-                ends.update(journals.ends(journal))
-            except OSError:
-                unread.add(journal)
-        reports: dict[str, Report] = {}
-        for job in asked:
-            if job in attached:
-                entry = attached[job][1]
-                # Of what can not be read now there is no news.
-                report = Report(job, None) if entry.journal in unread else entry.report(ends.get(job))
-                if report is None or report.final:
-                    self._attached.pop(job, None)
-            else:
-                report = self._report(job)
-            if report is not None:
-                reports[job] = report
-        return reports
+        reports = {job: self._report(job) for job in asked - attached.keys()} | _attached_reports(attached)
+        # Where neither process nor supervisor was there any more, the end may have been written since the look.
+        reports |= _attached_reports({job: where for job, where in attached.items() if reports[job] is None})
+        for job in attached:
+            report = reports[job]
+            if report is None or report.final:
+                self._attached.pop(job, None)
+        return {job: report for job, report in reports.items() if report is not None}
 
     def details(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """Nothing: there is nobody else to ask. See `Source.details`."""
@@ -120,6 +108,22 @@ class House:
         if native_id in self.supervisor.jobs:
             return Report(native_id, None)
         return Report(native_id, JobState.ACTIVE) if self.foreign_alive(native_id) else None
+
+
+def _attached_reports(attached: Mapping[str, tuple[Journals, Entry]]) -> dict[str, Report | None]:
+    """What is known of jobs of other clients; each journal is read once."""
+    reports: dict[str, Report | None] = {}
+    by_journal: dict[tuple[Journals, Path], list[Entry]] = {}
+    for journals, entry in attached.values():
+        by_journal.setdefault((journals, entry.journal), []).append(entry)
+    for (journals, journal), entries in by_journal.items():
+        try:
+            ends = journals.ends(journal)
+        except OSError:  # of what can not be read now there is no news
+            reports.update((entry.job, Report(entry.job, None)) for entry in entries)
+        else:
+            reports.update((entry.job, entry.report(ends.get(entry.job))) for entry in entries)
+    return reports
 
 
 _the_house: list[House] = []

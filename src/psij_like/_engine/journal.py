@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from psij_like._engine.evidence import Report, exit_message
-from psij_like._engine.host import Host
+from psij_like._engine.host import Host, is_odd
 from psij_like._engine.processes import lives
 from psij_like._engine.submitter import is_writer_alive, submitter, writer_name
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
+
+_log = logging.getLogger(__name__)
 
 _DAY = 86400.0  # seconds
 
@@ -134,7 +137,7 @@ class Journals:
     def _unseen(self, paths: Iterable[Path]) -> list[Entry]:
         found: dict[tuple[Path, str], Entry] = {}
         for path in paths:
-            for line in _lines(self._host.read(path) or "", '"job": '):
+            for line in _lines(self._read(path), '"job": '):
                 with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
                     if "start" in line:
                         float(line["intent"]["submitted"])
@@ -145,6 +148,16 @@ class Journals:
                         found[path, line["job"]] = Entry(path, found[path, line["job"]].start, line)
         return sorted(found.values(), key=lambda entry: float(entry.start["intent"]["submitted"]))
 
+    def _read(self, path: Path) -> str:
+        """The text of a journal. OSError if it can not be read now."""
+        try:
+            return self._host.read(path) or ""
+        except OSError as error:
+            if not is_odd(error):
+                raise
+            _log.warning("a journal can not be read: %s", error)
+            return ""
+
     def _paths(self) -> list[Path]:
         return [self._directory / name for name in self._host.names(self._directory) if name.endswith(".jsonl")]
 
@@ -154,13 +167,12 @@ class Journals:
         newest = (False, float("-inf"))
         token = f'"pid": {native_id},' if native_id.isdigit() else f'"job": {json.dumps(native_id)},'
         for path in self._paths():
-            for line in _lines(self._host.read(path) or "", token):
+            for line in _lines(self._read(path), token):
                 with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
                     if "start" in line:
-                        entry = Entry(path, line, None)
-                        rank = (not entry.elsewhere, float(line["intent"]["submitted"]))
-                        if rank >= newest:
-                            newest, found = rank, entry
+                        when, entry = float(line["intent"]["submitted"]), Entry(path, line, None)
+                        if (not entry.elsewhere, when) >= newest:
+                            newest, found = (not entry.elsewhere, when), entry
                     elif found is not None and (path, line["job"]) == (found.journal, found.job):
                         end_report(line)
                         found = Entry(path, found.start, line)
@@ -168,13 +180,13 @@ class Journals:
 
     def entries(self, journal: Path) -> list[Entry]:
         """All jobs of a journal whose lines are whole. OSError if it can not be read."""
-        starts = list(_lines(self._host.read(journal) or "", '"start": '))
+        starts = list(_lines(self._read(journal), '"start": '))
         return [Entry(journal, line, None) for line in starts if {"job", "pid", "intent", "supervisor"} <= line.keys()]
 
     def ends(self, journal: Path) -> dict[str, dict[str, Any]]:
         """The lines of the ends in a journal, by the jobs' ids. OSError if it can not be read."""
         found = {}
-        for line in _lines(self._host.read(journal) or "", '"ended": '):
+        for line in _lines(self._read(journal), '"ended": '):
             with contextlib.suppress(KeyError, TypeError, ValueError):  # an odd line costs that line
                 end_report(line)
                 found[str(line["job"])] = line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -212,4 +213,15 @@ class Tracked:
                 self._ended_at = now
         if self._ended_at is not None:
             self.evidence.ended = now - self._ended_at
+        if not self.evidence.cancel_asked and self._signalled:
+            with contextlib.suppress(OSError):  # it is looked at again
+                self.note_cancel_mark()
         return judge(self.evidence, patience)
+
+    @property
+    def _signalled(self) -> bool:
+        """Whether a signal came to the job, perhaps because somebody else cancelled it."""
+        record, report = self.evidence.record, self.evidence.report
+        if record is not None and (record.received is not None or (record.exit_code or 0) > 128):
+            return True
+        return report is not None and report.signal is not None

@@ -34,7 +34,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         retry_for: how long a request that is refused for now (the scheduler is busy, or can not be reached) is made
             again, at growing intervals, before it counts as failed; 0: not at all.
         max_queued: how many unfinished jobs of this executor the scheduler may have at once; None: any number. `submit`
-            waits until there is room; `submit_bulk` returns, and its jobs are NEW until it is their turn.
+            waits until there is room; `submit_bulk` returns, and its jobs are NEW until it is their turn. Those whose
+            turn has not come when the program ends are never submitted, which a warning says then: wait for the jobs.
         max_submission_rate: submit commands a second; None: any number. `submit` and `submit_bulk` wait as above.
         submit_timeout: how long `submit` waits for that; None: without limit.
         array_size: the most jobs in one array for `submit_bulk`; the scheduler's own limit holds too. 1: no arrays.
