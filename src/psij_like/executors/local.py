@@ -219,20 +219,13 @@ class LocalJobExecutor(TrackedJobExecutor):
     def recover(self) -> list[Job]:
         """See `JobExecutor.recover`."""
         jobs = []
-<<<<<<< HEAD
-        orphans = [entry for entry in self._journals.unseen() if not is_followed(entry.start["intent"])]
-        taken = [entry for entry in orphans if at_hand.take([entry.job])]
         with file_trouble(self._store.directory):
+            orphans = [entry for entry in self._journals.unseen() if not is_followed(entry.start["intent"])]
+            taken = [entry for entry in orphans if at_hand.take([entry.job])]
             ended = self._store.ended() if taken else set()  # a job tells of its end before its process has ended
         for entry in taken:
             if entry.job in ended:
                 at_hand.give_up([entry.job])
-=======
-        with file_trouble(self._store.directory):
-            unseen = self._journals.unseen()
-        for entry in unseen:
-            if entry.job in known or is_followed(entry.start["intent"]):
->>>>>>> four
                 continue
             try:
                 job = self._restored(entry.job, entry.start["intent"]["jobs"][0]["spec"])
