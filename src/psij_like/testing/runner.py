@@ -81,7 +81,7 @@ class Runner:
             if number == signal.SIGKILL:
                 _end(processes)
                 continue
-            for process in processes():
+            for process in sorted(processes()):  # the script first, as in the list of a control group
                 with suppress(OSError):
                     os.kill(process, number)
 
