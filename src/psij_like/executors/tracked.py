@@ -223,7 +223,7 @@ class TrackedJobExecutor(JobExecutor):
                     native_ids[job] = self._native_id(job, "cancelled")
             except SubmitException as error:
                 failures[job] = error
-        own = [job for job in native_ids if isinstance(job, Job)]
+        own = self._followed_targets(native_ids)
         for job in own:
             self._tracker().cancelling(job, delivered=None)
         delivered: Collection[Target] = ()
@@ -232,9 +232,21 @@ class TrackedJobExecutor(JobExecutor):
             delivered = native_ids.keys() - refused.keys()
             failures.update(refused)
         finally:
-            for job in own:
-                self._tracker().cancelling(job, delivered=job in delivered)
+            for job, target in own.items():
+                self._tracker().cancelling(job, delivered=target in delivered)
         raise_failures(failures)
+
+    def _followed_targets(self, native_ids: Mapping[Target, str]) -> dict[Job, Target]:
+        """The jobs that are meant, as far as they are followed here, and how the caller calls them."""
+        own: dict[Job, Target] = {job: job for job in native_ids if isinstance(job, Job)}
+        texts = {
+            name: text for text, native_id in native_ids.items() if isinstance(text, str) for name in (text, native_id)
+        }
+        for job in builtins.list(self._unfinished) if texts else ():
+            for name in (job.id, job.native_id):
+                if name in texts:
+                    own.setdefault(job, texts[name])
+        return own
 
     def hold(self, job: Target) -> None:
         """See `JobExecutor.hold`."""

@@ -81,7 +81,8 @@ class Runner:
             if number == signal.SIGKILL:
                 _end(processes)
                 continue
-            for process in processes():
+            # The script first, as in the list of a control group.
+            for process in sorted(processes(), key=lambda one: (one != pid, one)):
                 with suppress(OSError):
                     os.kill(process, number)
 
