@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from psij_like import Job, JobAttributes, JobExecutor, JobSpec, JobState, ResourceSpecV1, SubmitException
-from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.testing import SimulatedCluster
-from simulators.conftest import ended, until
-
-Submit = Callable[..., Job]
+from simulators.conftest import Submit, active, end, ended, executor_of, until
 
 
 @pytest.fixture(params=["pbs", "pbs_classic"])
@@ -26,20 +23,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 def cluster(kind: str) -> Iterator[SimulatedCluster]:
     with SimulatedCluster(kind, slots=8, seed=1, kill_wait=0.5, walltime_scale=0.01, stopped=["stopped"]) as cluster:
         yield cluster
-
-
-def executor_of(kind: str, directory: Path) -> JobExecutor:
-    config = BatchSchedulerExecutorConfig(
-        work_directory=directory / "psij",
-        initial_queue_polling_delay=0.1,
-        minimum_polling_interval=0.1,
-        queue_polling_interval=0.2,
-        command_timeout=5,
-        retry_for=0,
-        record_patience=0.5,
-        lost_patience=1,
-    )
-    return JobExecutor.get_instance(kind, config=config)
 
 
 @pytest.fixture
@@ -59,17 +42,6 @@ def submit(executor: JobExecutor) -> Submit:
         return job
 
     return submit
-
-
-def end(job: Job) -> tuple[str, int | None, str | None]:
-    status = job.wait(timedelta(seconds=20))
-    assert status is not None, job.status
-    return status.state.name, status.exit_code, status.reason
-
-
-def active(*jobs: Job) -> None:
-    for job in jobs:
-        assert job.wait(timedelta(seconds=10), JobState.ACTIVE) is not None, job.status
 
 
 def held(kind: str) -> dict[str, object]:
