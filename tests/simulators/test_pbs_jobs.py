@@ -280,6 +280,17 @@ def test_arrays(kind: str, cluster: SimulatedCluster) -> None:
     assert cluster.run("qdel", long).returncode != 0
 
 
+def test_elements_are_held_and_released_by_torque_alone(kind: str, cluster: SimulatedCluster) -> None:
+    option, code = {"pbs": ("-J", 156), "pbs_classic": ("-t", 0)}[kind]
+    array = cluster.run("qsub", "-h", option, "1-2", input="true").stdout.strip()
+    one, two = (array.replace("[]", f"[{index}]") for index in (1, 2))
+    assert [cluster.run(command, one).returncode for command in ("qhold", "qrls")] == [code, code]
+    assert cluster.run("qdel", two).returncode == 0
+    cluster.run("qrls", array)
+    ended(cluster, one, two)
+    assert [cluster.job(native_id).runs for native_id in (one, two)] == [1, 0]
+
+
 def test_many_pretend_jobs_are_listed(kind: str, cluster: SimulatedCluster, submit: Submit) -> None:
     assert len(set(cluster.populate(5000))) == 5000
     assert end(submit("exit 3")) == ("FAILED", 3, "exit")
