@@ -1,9 +1,9 @@
 """Where the shared suite runs: executors in their surroundings, and what tests need to know of them.
 
 Beside this machine, the real schedulers that Debian has and the simulated ones, the suite runs on whatever schedulers
-PSIJ_TEST_SCHEDULERS names (executors' names, separated by commas): their commands are in PATH then, and jobs of the
-user who runs the tests are welcome. PSIJ_TEST_SLURM_RELEASES, which `make test-slurm-versions` sets, names Debian
-releases: it runs on the Slurm of each of those then, and nowhere else.
+PSIJ_TEST_SCHEDULERS names (ids of sites below, separated by commas: `pbs`, `pbs-without-history`): their commands are
+in PATH then, and jobs of the user who runs the tests are welcome. PSIJ_TEST_SLURM_RELEASES, which
+`make test-slurm-versions` sets, names Debian releases: it runs on the Slurm of each of those then, and nowhere else.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ class Site:
         refused: attributes that the backend itself refuses.
         launchers: names of the launchers that work here, `single` aside.
         own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
+        own_jobs: the command that lists this user's jobs, and says nothing if there are none.
         knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
         dependencies: the kinds of dependencies it has.
+        tells_of_ends: whether it can be told of the end of a job that never ran, and that it has forgotten.
         after_wants_a_start: whether `after` is never met by a job that ends without a start.
         drops_chains: whether a job that waited for another in vain takes with it all that wait for it.
         signals: those that end a process of its jobs.
@@ -71,8 +73,10 @@ class Site:
     refused: JobAttributes | None = None
     launchers: Sequence[str] = ("multiple", "mpirun")
     own_variables: tuple[str, ...] = ()
+    own_jobs: Sequence[str] = ("true",)
     knows_foreign_ends: bool = False
     dependencies: tuple[str, ...] = ()
+    tells_of_ends: bool = True
     after_wants_a_start: bool = False
     drops_chains: bool = False
     signals: tuple[int, ...] = (1, 2, 6, 9, 11, 15)
@@ -132,7 +136,15 @@ _QUICK = {
 }
 _NO_SUCH_QUEUE = JobAttributes(queue_name="no-such-queue")
 
-LOCAL = Site("local", "local", "this_machine", JobExecutorConfig, own_variables=_OWN_VARIABLES, submit="", busy="")
+LOCAL = Site(
+    "local",
+    "local",
+    "this_machine",
+    JobExecutorConfig,
+    own_variables=_OWN_VARIABLES,
+    submit="",
+    busy="",
+)
 _BATCH = Site(
     "", "", "installed", settings=_QUICK, silent={"doorbell": False}, refused=_NO_SUCH_QUEUE, own_variables=_USUAL
 )
@@ -146,6 +158,7 @@ SLURM = replace(
         *(*_USUAL, "SLURM", "GPU_DEVICE_ORDINAL"),
         *("HYDRA_", "I_MPI_HYDRA_", "OMPI_MCA_plm_", "PRTE_MCA_plm_"),  # for MPIs' mpirun, since 23.11
     ),
+    own_jobs=("squeue", "-h", "--me"),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
     submit="sbatch",
@@ -173,6 +186,7 @@ PBS = replace(
     nothing="""echo '{"pbs_server": "here"}'""",
     mystery=r's/"job_state":\(.*\)"[A-Z]"/"job_state":\1"?"/',
 )
+PBS_WITHOUT_HISTORY = replace(PBS, id="pbs-without-history", knows_foreign_ends=False, tells_of_ends=False)
 PBS_CLASSIC = replace(
     _BATCH,
     id="pbs_classic",
@@ -255,7 +269,7 @@ FLUX = replace(
     nothing='[ "$1" = jobs ] || exec "$real" "$@"',
     mystery="" if _BY_BINDINGS else r"s/|[A-Z]\{2,\}|/|DAYDREAMING|/",
 )
-_EVERY = (SLURM, PBS, PBS_CLASSIC, LSF, COBALT, FLUX, GRID_ENGINE)
+_EVERY = (SLURM, PBS, PBS_WITHOUT_HISTORY, PBS_CLASSIC, LSF, COBALT, FLUX, GRID_ENGINE)
 _NAMED = os.environ.get("PSIJ_TEST_SCHEDULERS", "").replace(",", " ").split()
 
 SITES: tuple[Site, ...] = (
@@ -268,6 +282,7 @@ SITES: tuple[Site, ...] = (
         for name, site, simulation in (
             ("slurm", replace(SLURM, launchers=("multiple", "srun")), {"kind": "slurm"}),
             ("pbs", PBS, {"kind": "pbs"}),
+            ("pbs-without-history", PBS_WITHOUT_HISTORY, {"kind": "pbs", "history": 0}),
             ("pbs_classic", PBS_CLASSIC, {"kind": "pbs_classic"}),
             ("lsf", LSF, {"kind": "lsf"}),
             ("volclava", LSF, {"kind": "lsf", "flavour": "volclava"}),
@@ -279,10 +294,14 @@ SITES: tuple[Site, ...] = (
 if RELEASES:
     SITES = tuple(replace(SLURM, id=f"slurm-{name}", place="slurm_of_release", release=name) for name in RELEASES)
 if _NAMED:
-    SITES = tuple(replace(site, place="installed") for site in (LOCAL, *_EVERY) if site.executor in _NAMED)
+    SITES = tuple(replace(site, place="installed") for site in (LOCAL, *_EVERY) if site.id in _NAMED)
 
 
 def sites(having: str = "id") -> pytest.MarkDecorator:
-    """Run a test for those executors only that have something: `@sites(having="pending")`."""
-    chosen = [pytest.param(site, id=site.id, marks=site.marks) for site in SITES if getattr(site, having)]
+    """Run a test for those executors only that have something: `@sites(having="pending queries")`."""
+    chosen = [
+        pytest.param(site, id=site.id, marks=site.marks)
+        for site in SITES
+        if all(getattr(site, name) for name in having.split())
+    ]
     return pytest.mark.parametrize("site", chosen, indirect=True)

@@ -82,7 +82,7 @@ def test_dependencies_on_jobs_that_ended_are_decided_at_once(site: Site, executo
                 assert str(first.native_id) in str(job.status.message)
 
 
-@sites(having="dependencies")
+@sites(having="dependencies tells_of_ends")
 @pytest.mark.parametrize("by_id", [False, True], ids=["job", "native id"])
 def test_dependencies_on_a_job_that_is_cancelled_before_it_runs(
     site: Site, executor: JobExecutor, work_directory: Path, by_id: bool
@@ -108,7 +108,7 @@ def test_dependencies_on_a_job_that_is_cancelled_before_it_runs(
             assert (work_directory / kind).exists() is not in_vain
 
 
-@sites(having="dependencies")
+@sites(having="dependencies tells_of_ends")
 def test_a_job_that_waits_for_one_that_never_starts_and_for_one_that_does(
     site: Site, executor: JobExecutor, work_directory: Path
 ) -> None:
@@ -130,7 +130,7 @@ def test_a_job_that_waits_for_one_that_never_starts_and_for_one_that_does(
         assert ended(job, 120).state is state
 
 
-@sites(having="dependencies")
+@sites(having="dependencies tells_of_ends")
 def test_dependencies_on_a_job_that_waited_in_vain(site: Site, executor: JobExecutor, work_directory: Path) -> None:
     if "afterok" not in site.dependencies:
         pytest.skip("none waits in vain here")
@@ -204,7 +204,7 @@ def test_dependencies_that_are_refused(site: Site, executor: JobExecutor) -> Non
     for kind in DependencyKind:
         if kind not in site.dependencies:
             refused.append(({kind: "1"}, f"has no '{kind}'|no queue"))
-    if site.executor != "local":
+    if site.dependencies:
         elsewhere = submit(JobExecutor.get_instance("local"), JobSpec("/bin/true"))
         refused.append(({"afterany": elsewhere}, "submitted to 'local'"))
     for dependencies, words in refused:

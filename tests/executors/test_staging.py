@@ -110,8 +110,8 @@ def test_J7_what_is_missing(start: Callable[..., Job], ear: Ear, work_directory:
     fails_too = start("c", "exit 3", stage_out={StageOut("missing-out", work_directory / "x")})
     may_miss = start("d", "true", stage_out={StageOut("missing-out", work_directory / "x", optional)})
     may_miss_all = start("e", "true", cleanup={"nothing", "nor/this"})
-    unwritable = start("f", "touch y", stage_out={StageOut("y", work_directory / "plain" / "x")})
     (work_directory / "plain").touch()
+    unwritable = start("f", "touch y", stage_out={StageOut("y", work_directory / "plain" / "x")})
     for job, word in ((no_input, "missing-in"), (no_output, "missing-out"), (unwritable, "'y'")):
         status = ended(job)
         assert (status.state, status.reason) == (JobState.FAILED, Reason.STAGING_FAILED), status

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,7 +93,10 @@ class AtOnce:
     def __init__(self, place: Path) -> None:
         self.paths: dict[str, str] = {"local": ""}
         self.executors: dict[str, JobExecutor] = {}
-        self._place = place
+        work = place / "psij"
+        self.executors["local"] = JobExecutor.get_instance("local", config=JobExecutorConfig(work_directory=work))
+        quiet: dict[str, Any] = {"work_directory": work, "doorbell": False, "initial_queue_polling_delay": 600}
+        makers: dict[str, Callable[..., JobExecutor]] = {"plain": Plain}
         for name, (command, program) in COMMANDS.items():
             commands = place / "commands" / name
             commands.mkdir(parents=True)
@@ -99,13 +104,5 @@ class AtOnce:
                 (commands / file).write_text(text)
                 (commands / file).chmod(0o755)
             self.paths[name] = f"{commands}:"
-        for name in self.paths:
-            self.executors[name] = self._made(name)
-
-    def _made(self, name: str) -> JobExecutor:
-        work = self._place / "psij"
-        if name == "local":
-            return JobExecutor.get_instance(name, config=JobExecutorConfig(work_directory=work))
-        quiet: dict[str, Any] = {"work_directory": work, "doorbell": False, "initial_queue_polling_delay": 600}
-        config = BatchSchedulerExecutorConfig(**quiet)
-        return Plain(config=config) if name == "plain" else JobExecutor.get_instance(name, config=config)
+            made = makers.get(name, partial(JobExecutor.get_instance, name))
+            self.executors[name] = made(config=BatchSchedulerExecutorConfig(**quiet))

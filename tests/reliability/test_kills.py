@@ -171,11 +171,9 @@ def recovered(site: Site, config: JobExecutorConfig, cluster: SimulatedCluster |
 
 def is_quiet(site: Site, cluster: SimulatedCluster | None) -> bool:
     """Whether no job and no submit command is left."""
-    if site.executor == "slurm" and cluster is None:
-        listed = subprocess.run(["squeue", "-h", "--me"], capture_output=True, text=True, check=True)
-        return not listed.stdout.strip()
     if cluster is None:
-        return True
+        listed = subprocess.run(site.own_jobs, capture_output=True, text=True, check=True)
+        return not listed.stdout.strip()
     commands = f"{cluster.directory}/bin/"
     for process in psutil.process_iter(["cmdline", "pid"]):
         words = process.info["cmdline"] or []

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from psij_like import Job, JobExecutor, JobSpec
-from psij_like.executors.batch.slurm import SlurmExecutorConfig
+from psij_like import Job, JobExecutor, JobSpec, JobState
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.testing import SimulatedCluster
+
+Submit = Callable[..., Job]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,6 +55,19 @@ def running(cluster: SimulatedCluster, *native_ids: str) -> None:
     until(lambda: all(cluster.job(native_id).state == "RUNNING" for native_id in native_ids))
 
 
+def end(job: Job) -> tuple[str, int | None, str | None]:
+    """How a job ended: state, exit code, reason."""
+    status = job.wait(timedelta(seconds=20))
+    assert status is not None, job.status
+    return status.state.name, status.exit_code, status.reason
+
+
+def active(*jobs: Job) -> None:
+    """Wait until the jobs are active."""
+    for job in jobs:
+        assert job.wait(timedelta(seconds=10), JobState.ACTIVE) is not None, job.status
+
+
 def line(cluster: SimulatedCluster, native_id: str, form: str = "%T|%r") -> str:
     """What squeue says of a job."""
     return cluster.run("squeue", "-h", "-r", "-t", "all", "-o", form, "-j", native_id).stdout.rstrip("\n")
@@ -62,25 +79,30 @@ def cluster() -> Iterator[SimulatedCluster]:
         yield cluster
 
 
-@pytest.fixture
-def executor(cluster: SimulatedCluster, tmp_path: Path) -> JobExecutor:
-    config = SlurmExecutorConfig(
-        work_directory=tmp_path / "psij",
+def executor_of(name: str, directory: Path, command_timeout: float = 5) -> JobExecutor:
+    """An executor that is quick and has little patience."""
+    config = BatchSchedulerExecutorConfig(
+        work_directory=directory / "psij",
         initial_queue_polling_delay=0.1,
         minimum_polling_interval=0.1,
         queue_polling_interval=0.2,
-        command_timeout=2,
+        command_timeout=command_timeout,
         retry_for=0,
         record_patience=0.5,
         lost_patience=1,
     )
-    return JobExecutor.get_instance("slurm", config=config)
+    return JobExecutor.get_instance(name, config=config)
 
 
 @pytest.fixture
-def submit(executor: JobExecutor) -> Callable[..., Job]:
-    def submit(script: str, **fields: object) -> Job:
-        job = Job(JobSpec("/bin/sh", ["-c", script], **fields))  # type: ignore[arg-type]
+def executor(cluster: SimulatedCluster, tmp_path: Path) -> JobExecutor:
+    return executor_of("slurm", tmp_path, command_timeout=2)
+
+
+@pytest.fixture
+def submit(executor: JobExecutor) -> Submit:
+    def submit(script: str, **fields: Any) -> Job:
+        job = Job(JobSpec("/bin/sh", ["-c", script], **fields))
         executor.submit(job)
         return job
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from psij_like import Job, JobAttributes, JobExecutor, JobSpec, JobState, ResourceSpecV1, SubmitException
+from psij_like import Job, JobAttributes, JobExecutor, JobState, ResourceSpecV1, SubmitException
 from psij_like.executors._flux import bindings
-from psij_like.executors.flux import FluxExecutorConfig
 from psij_like.testing import SimulatedCluster
-from simulators.conftest import until
+from simulators.conftest import Submit, active, end, executor_of, until
 
-Submit = Callable[..., Job]
 HELD = JobAttributes(custom_attributes={"flux.urgency": "hold"})
 
 
@@ -28,38 +25,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedCluster]:
 
 @pytest.fixture
 def executor(cluster: SimulatedCluster, tmp_path: Path) -> JobExecutor:
-    config = FluxExecutorConfig(
-        work_directory=tmp_path / "psij",
-        initial_queue_polling_delay=0.1,
-        minimum_polling_interval=0.1,
-        queue_polling_interval=0.2,
-        command_timeout=5,
-        retry_for=0,
-        record_patience=0.5,
-        lost_patience=1,
-    )
-    return JobExecutor.get_instance("flux", config=config)
-
-
-@pytest.fixture
-def submit(executor: JobExecutor) -> Submit:
-    def submit(script: str, **fields: Any) -> Job:
-        job = Job(JobSpec("/bin/sh", ["-c", script], **fields))
-        executor.submit(job)
-        return job
-
-    return submit
-
-
-def end(job: Job) -> tuple[str, int | None, str | None]:
-    status = job.wait(timedelta(seconds=20))
-    assert status is not None, job.status
-    return status.state.name, status.exit_code, status.reason
-
-
-def active(*jobs: Job) -> None:
-    for job in jobs:
-        assert job.wait(timedelta(seconds=10), JobState.ACTIVE) is not None
+    return executor_of("flux", tmp_path)
 
 
 def test_exit_codes_and_signals(submit: Submit) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,13 @@ from psij_like import (
     Job,
     JobAttributes,
     JobExecutor,
-    JobSpec,
     JobState,
     ResourceSpecV1,
     SubmitException,
 )
-from psij_like.executors.batch.lsf import LsfExecutorConfig
 from psij_like.testing import SimulatedCluster
-from simulators.conftest import ended, running, until
+from simulators.conftest import Submit, active, end, ended, executor_of, running, until
 
-Submit = Callable[..., Job]
 HELD = JobAttributes(custom_attributes={"lsf.H": True})
 MINUTE = JobAttributes(duration=timedelta(minutes=1))
 
@@ -42,38 +39,7 @@ def cluster(flavour: str) -> Iterator[SimulatedCluster]:
 
 @pytest.fixture
 def executor(cluster: SimulatedCluster, tmp_path: Path) -> JobExecutor:
-    config = LsfExecutorConfig(
-        work_directory=tmp_path / "psij",
-        initial_queue_polling_delay=0.1,
-        minimum_polling_interval=0.1,
-        queue_polling_interval=0.2,
-        command_timeout=2,
-        retry_for=0,
-        record_patience=0.5,
-        lost_patience=1,
-    )
-    return JobExecutor.get_instance("lsf", config=config)
-
-
-@pytest.fixture
-def submit(executor: JobExecutor) -> Submit:
-    def submit(script: str, **fields: Any) -> Job:
-        job = Job(JobSpec("/bin/sh", ["-c", script], **fields))
-        executor.submit(job)
-        return job
-
-    return submit
-
-
-def end(job: Job) -> tuple[str, int | None, str | None]:
-    status = job.wait(timedelta(seconds=20))
-    assert status is not None, job.status
-    return status.state.name, status.exit_code, status.reason
-
-
-def active(*jobs: Job) -> None:
-    for job in jobs:
-        assert job.wait(timedelta(seconds=10), JobState.ACTIVE) is not None
+    return executor_of("lsf", tmp_path, command_timeout=2)
 
 
 def test_exit_codes_and_signals(submit: Submit) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from psij_like import Job, JobAttributes, JobExecutor, JobSpec, JobState, ResourceSpecV1, SubmitException
-from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.testing import SimulatedCluster
-from simulators.conftest import ended, until
-
-Submit = Callable[..., Job]
+from simulators.conftest import Submit, active, end, ended, executor_of, until
 
 
 @pytest.fixture(params=["pbs", "pbs_classic"])
@@ -26,20 +23,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 def cluster(kind: str) -> Iterator[SimulatedCluster]:
     with SimulatedCluster(kind, slots=8, seed=1, kill_wait=0.5, walltime_scale=0.01, stopped=["stopped"]) as cluster:
         yield cluster
-
-
-def executor_of(kind: str, directory: Path) -> JobExecutor:
-    config = BatchSchedulerExecutorConfig(
-        work_directory=directory / "psij",
-        initial_queue_polling_delay=0.1,
-        minimum_polling_interval=0.1,
-        queue_polling_interval=0.2,
-        command_timeout=5,
-        retry_for=0,
-        record_patience=0.5,
-        lost_patience=1,
-    )
-    return JobExecutor.get_instance(kind, config=config)
 
 
 @pytest.fixture
@@ -59,17 +42,6 @@ def submit(executor: JobExecutor) -> Submit:
         return job
 
     return submit
-
-
-def end(job: Job) -> tuple[str, int | None, str | None]:
-    status = job.wait(timedelta(seconds=20))
-    assert status is not None, job.status
-    return status.state.name, status.exit_code, status.reason
-
-
-def active(*jobs: Job) -> None:
-    for job in jobs:
-        assert job.wait(timedelta(seconds=10), JobState.ACTIVE) is not None, job.status
 
 
 def held(kind: str) -> dict[str, object]:
@@ -306,6 +278,17 @@ def test_arrays(kind: str, cluster: SimulatedCluster) -> None:
     assert cluster.run("qdel", long).returncode == 0
     ended(cluster, *(long.replace("[]", f"[{index}]") for index in range(10)))
     assert cluster.run("qdel", long).returncode != 0
+
+
+def test_elements_are_held_and_released_by_torque_alone(kind: str, cluster: SimulatedCluster) -> None:
+    option, code = {"pbs": ("-J", 156), "pbs_classic": ("-t", 0)}[kind]
+    array = cluster.run("qsub", "-h", option, "1-2", input="true").stdout.strip()
+    one, two = (array.replace("[]", f"[{index}]") for index in (1, 2))
+    assert [cluster.run(command, one).returncode for command in ("qhold", "qrls")] == [code, code]
+    assert cluster.run("qdel", two).returncode == 0
+    cluster.run("qrls", array)
+    ended(cluster, one, two)
+    assert [cluster.job(native_id).runs for native_id in (one, two)] == [1, 0]
 
 
 def test_many_pretend_jobs_are_listed(kind: str, cluster: SimulatedCluster, submit: Submit) -> None:

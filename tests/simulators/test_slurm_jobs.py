@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from psij_like import Job, JobAttributes, JobExecutor, JobState, ResourceSpecV1, SubmitException
+from psij_like import JobAttributes, JobExecutor, JobState, ResourceSpecV1, SubmitException
 from psij_like.testing import SimulatedCluster
-from simulators.conftest import ended, line, running, until, wrap
+from simulators.conftest import Submit, end, ended, line, running, until, wrap
 
-Submit = Callable[..., Job]
 HELD = JobAttributes(custom_attributes={"slurm.hold": True})
-
-
-def end(job: Job) -> tuple[str, int | None, str | None]:
-    status = job.wait(timedelta(seconds=20))
-    assert status is not None, job.status
-    return status.state.name, status.exit_code, status.reason
 
 
 def test_exit_codes_and_signals(submit: Submit) -> None:

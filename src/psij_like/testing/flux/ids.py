@@ -6,8 +6,10 @@ import re
 import time
 from collections.abc import Mapping
 
-_DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_LIMIT = 2**64
+from psij_like.executors._flux.ids import form, number_of
+
+__all__ = ["FORMS", "Clock", "converted", "curled", "form", "number_of", "pretended", "shown"]
+
 _TIME_SHIFT = 24
 _GENERATOR_SHIFT = 10
 _MOST_AT_ONCE = 2**10
@@ -36,32 +38,6 @@ class Clock:
 def pretended(number: int) -> int:
     """An id that no `Clock` makes, as it has another generator."""
     return number << _TIME_SHIFT | 1 << _GENERATOR_SHIFT
-
-
-def form(number: int) -> str:
-    """The id in base 58 and ASCII, as it is kept here."""
-    digits = ""
-    while number:
-        number, value = divmod(number, 58)
-        digits = _DIGITS[value] + digits
-    return f"f{digits or _DIGITS[0]}"
-
-
-def number_of(text: str) -> int:
-    """The number of an id in any form but words and emoji. ValueError: it is none."""
-    if re.fullmatch(f"[fƒ][{_DIGITS}]{{1,11}}", text):
-        number = 0
-        for digit in text[1:]:
-            number = number * 58 + _DIGITS.index(digit)
-    elif re.fullmatch("[0-9]{1,20}", text):
-        number = int(text)
-    elif match := re.fullmatch(r"0x([0-9a-fA-F]{1,16})|(?:job\.)?((?:[0-9a-fA-F]{4}\.){3}[0-9a-fA-F]{4})", text):
-        number = int(match[1] or match[2].replace(".", ""), 16)
-    else:
-        raise ValueError(text)
-    if number >= _LIMIT:
-        raise ValueError(text)
-    return number
 
 
 def curled(native_id: str) -> str:

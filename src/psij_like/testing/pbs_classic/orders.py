@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from psij_like.testing.jobs import Job, State
-from psij_like.testing.options import Option, OptionError, Options
+from psij_like.testing.options import Option, Options
 from psij_like.testing.pbs.shared.orders import Orders, Trouble
 from psij_like.testing.personality import Answer, Call
 
@@ -40,24 +39,13 @@ def _orders(torque: PbsClassicPersonality) -> Orders:
         text = f"Request invalid for state of job MSG=invalid state for job - {state} {native_id}"
         return f"{command}: {text}\n", 170
 
-    return Orders(torque, say)
-
-
-def _parsed(call: Call, options: Options) -> tuple[dict[str, str], list[str]] | Answer:
-    usage = _USAGE[call.command]
-    try:
-        found, ids = options.parse(call.argv)
-    except OptionError as error:
-        return Answer(2, "", f"{call.command}: {error}\n{usage}")
-    chosen = dict(found)
-    if "t" in chosen:  # elements of the arrays that are named
-        ids = [native_id.replace("[]", f"[{chosen['t']}]") for native_id in ids]
-    return (chosen, ids) if ids else Answer(2, "", usage)
+    return Orders(torque, _USAGE, say)
 
 
 def qdel(torque: PbsClassicPersonality, call: Call) -> Answer:
     """End jobs."""
-    parsed = _parsed(call, _QDEL)
+    orders = _orders(torque)
+    parsed = orders.parsed(call, _QDEL)
     if isinstance(parsed, Answer):
         return parsed
     options, ids = parsed
@@ -66,7 +54,6 @@ def qdel(torque: PbsClassicPersonality, call: Call) -> Answer:
     if ids in (["all"], ["ALL"]):
         live = (job for job in torque.model.listing() if job.state is not State.ENDED)
         ids = [job.native_id for job in live]
-    orders = _orders(torque)
     if "p" in options and not call.admin:
         return orders.each(call, ids, lambda _: Trouble.FORBIDDEN)
     return orders.each(call, ids, orders.delete(call, purge="p" in options))
@@ -74,22 +61,9 @@ def qdel(torque: PbsClassicPersonality, call: Call) -> Answer:
 
 def qhold(torque: PbsClassicPersonality, call: Call) -> Answer:
     """Hold jobs, or as `qrls` release them."""
-    parsed = _parsed(call, _QHOLD)
-    if isinstance(parsed, Answer):
-        return parsed
-    options, ids = parsed
-    kinds = options.get("h", "u")
-    if not re.fullmatch("[uosn]+", kinds):
-        return Answer(2, "", f"{call.command}: illegal -h value\n{_USAGE[call.command]}")
-    orders = _orders(torque)
-    return orders.each(call, ids, orders.hold(call, kinds, release=call.command == "qrls"))
+    return _orders(torque).qhold(call, _QHOLD, "uosn")
 
 
 def qsig(torque: PbsClassicPersonality, call: Call) -> Answer:
     """Send jobs a signal."""
-    parsed = _parsed(call, _QSIG)
-    if isinstance(parsed, Answer):
-        return parsed
-    options, ids = parsed
-    orders = _orders(torque)
-    return orders.each(call, ids, orders.signal(call, options.get("s", "TERM")))
+    return _orders(torque).qsig(call, _QSIG)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from psij_like.testing.jobs import Cause, Job, State, Wait
+from psij_like.testing.options import OptionError, Options
 from psij_like.testing.pbs.shared.family import QsubPersonality
 from psij_like.testing.personality import Answer, Call
 
@@ -24,10 +26,54 @@ class Trouble(Enum):
 
 @dataclass(frozen=True)
 class Orders:
-    """The commands of one kind; `say(command, trouble, id, job)` is a line on standard error, and an exit code."""
+    """The commands of one kind.
+
+    Attributes:
+        personality: the scheduler's.
+        usage: what each command says that is not understood.
+        say: `say(command, trouble, id, job)` is a line on standard error, and an exit code.
+        holds_elements: whether an element of an array can be held and released, or the whole only.
+    """
 
     personality: QsubPersonality
+    usage: Mapping[str, str]
     say: Callable[[str, Trouble, str, Job | None], tuple[str, int]]
+    holds_elements: bool = True
+
+    def parsed(self, call: Call, options: Options) -> tuple[dict[str, str], list[str]] | Answer:
+        """The options of a call and the ids that it names, or what is said if there are none."""
+        usage = self.usage[call.command]
+        try:
+            found, ids = options.parse(call.argv)
+        except OptionError as error:
+            return Answer(2, "", f"{call.command}: {error}\n{usage}")
+        chosen = dict(found)
+        if "t" in chosen:  # elements of the arrays that are named
+            ids = [native_id.replace("[]", f"[{chosen['t']}]") for native_id in ids]
+        return (chosen, ids) if ids else Answer(2, "", usage)
+
+    def qhold(self, call: Call, options: Options, holds: str) -> Answer:
+        """Hold jobs, or as `qrls` release them; `holds` are the letters of the kinds of holds that there are."""
+        parsed = self.parsed(call, options)
+        if isinstance(parsed, Answer):
+            return parsed
+        chosen, ids = parsed
+        kinds = chosen.get("h", "u")
+        if not re.fullmatch(f"[{holds}]+", kinds):
+            return Answer(2, "", f"{call.command}: illegal -h value\n{self.usage[call.command]}")
+        refused = [] if self.holds_elements else [native_id for native_id in ids if re.search(r"\[[0-9]", native_id)]
+        wholes = [native_id for native_id in ids if native_id not in refused]
+        answer = self.each(call, wholes, self.hold(call, kinds, release=call.command == "qrls"))
+        said = "".join(f"{call.command}: Invalid request {self.personality.whole_id(one)}\n" for one in refused)
+        return Answer(156 if refused else answer.exit_code, "", answer.stderr + said)
+
+    def qsig(self, call: Call, options: Options) -> Answer:
+        """Send jobs a signal."""
+        parsed = self.parsed(call, options)
+        if isinstance(parsed, Answer):
+            return parsed
+        chosen, ids = parsed
+        return self.each(call, ids, self.signal(call, chosen.get("s", "TERM")))
 
     def each(self, call: Call, ids: Iterable[str], act: Callable[[Job], Trouble | None]) -> Answer:
         """Do something to each job; the exit code is that of the last trouble."""
