@@ -207,7 +207,7 @@ from psij_like import *
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 {patch}
-scripts = [f"echo x >>ran{{n}}; exit {{n}}" for n in range(4)]
+scripts = [f"until [ -e go ]; do sleep 0.1; done; echo x >>ran{{n}}; exit {{n}}" for n in range(4)]
 executor.submit_bulk(Job(JobSpec("/bin/sh", ["-c", script], arguments[0], name="alike")) for script in scripts)
 die()
 """
@@ -229,6 +229,7 @@ def test_many_jobs_of_a_client_that_is_killed_are_recovered(
     jobs = executor.recover()
     if executor._backend.arrays or not MOMENTS[moment]:
         assert len(jobs) == 4
+    (work_directory / "go").touch()
     for job in jobs:
         assert job.spec is not None
         number = int(str(job.spec.arguments[1])[-1] if job.spec.arguments else -1)
