@@ -46,6 +46,7 @@ class Site:
         after_wants_a_start: whether `after` is never met by a job that ends without a start.
         drops_chains: whether a job that waited for another in vain takes with it all that wait for it.
         signals: those that end a process of its jobs.
+        cancels_at_once: whether it may leave a job that is cancelled no time to take results away.
         cancel_seconds: how long six cancels may take.
         submit: the command that submits.
         submits: how a call of it begins that submits.
@@ -80,6 +81,7 @@ class Site:
     after_wants_a_start: bool = False
     drops_chains: bool = False
     signals: tuple[int, ...] = (1, 2, 6, 9, 11, 15)
+    cancels_at_once: bool = False
     cancel_seconds: float = 5
     submit: str = "qsub"
     submits: str = ""
@@ -195,6 +197,7 @@ PBS_CLASSIC = replace(
     own_variables=(*_USUAL, "PBS_"),
     knows_foreign_ends=True,
     dependencies=("afterok", "afternotok", "afterany"),
+    cancels_at_once=True,
     cancel="qdel",
     queries=("qstat",),
     mystery="s/<job_state>.</<job_state>?</g",
