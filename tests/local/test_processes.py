@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import resource
+import signal
 import statistics
+import subprocess
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,6 +35,16 @@ from psij_like._engine.processes import process_tree
 INTERNAL = 3 << 31  # signals 32 and 33 belong to the C library, which lets nobody touch them
 
 around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
+
+
+def test_a_child_of_the_clients_own_keeps_its_exit_code_for_it(executor: JobExecutor) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    job = Job()
+    executor.attach(job, str(child.pid))
+    active(job)
+    job.cancel()
+    assert child.wait(30) == -signal.SIGTERM
+    assert ended(job).state is not JobState.COMPLETED
 
 
 def test_the_job_is_the_process_and_nothing_lies_between(executor: JobExecutor, tmp_path: Path) -> None:

@@ -111,6 +111,21 @@ def test_a_thread_recovers_while_another_submits(cluster: SimulatedCluster, tmp_
     assert found == []
 
 
+def test_a_job_of_which_nobody_knows_is_the_one_that_is_recovered(cluster: SimulatedCluster, tmp_path: Path) -> None:
+    executor = slurm(tmp_path / "psij")
+    cluster.fault("sbatch", kind="hang", times=1, performed=True)
+    executor.config.command_timeout = 1  # type: ignore[attr-defined]
+    executor._source.timeout = 1  # type: ignore[attr-defined]
+    job = Job(shell("exit 3"))
+    with pytest.raises(SubmissionUnknownException):
+        executor.submit(job)
+    with pytest.raises(SubmitException, match="nobody knows whether it was submitted"):
+        job.cancel()
+    assert executor.recover() == [job]
+    assert ended(job).exit_code == 3
+    assert executor.recover() == []
+
+
 def test_a_job_that_ends_while_others_are_listed_is_not_taken_for_theirs(
     cluster: SimulatedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,3 +213,15 @@ def test_one_command_asks_about_all_jobs() -> None:
     assert SLURM.status_command(ids).argv[0] == "squeue"
     assert SLURM.detail_command(0, ["1", "2"]).argv[:7] == ("sacct", "-X", "-P", "-n", "-j", "1,2", "-o")
     assert SLURM.cancel_command(["1", "2"]).argv == ("scancel", "1", "2")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        squeue("17|FAILED|1700000000|1700000009|RaisedSignal:53(Real-time_signal_19)\n")["17"],
+        sacct("17|FAILED|0:53|1700000009|1000\n")["17"],
+        details_of_squeue("17|FAILED|53|1700000009|1000|\n")["17"],
+    ],
+)
+def test_a_job_whose_files_slurm_can_not_open_was_not_launched(report: Report) -> None:
+    assert (report.state, report.reason, report.signal) == (JobState.FAILED, Reason.LAUNCH_FAILED, None)

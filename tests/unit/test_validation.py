@@ -244,6 +244,31 @@ def test_a_custom_attribute_of_nobody_is_told_of_once(caplog: pytest.LogCaptureF
     ]
 
 
+@pytest.mark.parametrize("field", ["stage_in", "stage_out", "cleanup"])
+def test_sets_changed_after_they_were_set(field: str) -> None:
+    job_spec = spec(stage_in=[], stage_out=[], cleanup=[])
+    members: set[Any] = getattr(job_spec, field)
+    members.add(3)
+    refused(job_spec, f"{field}: 3 is not allowed")
+
+
+def test_custom_attributes_that_have_no_text() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    for value, why in ((endless, "nested"), (Mute(), "no words")):
+        refused(spec(attributes=JobAttributes(custom_attributes={"slurm.x": value})), why)
+
+
+@pytest.mark.parametrize("entry", ["/usr", "/home/", "//etc"])
+def test_J7_cleanup_of_the_systems_directories(entry: str) -> None:
+    refused(spec(cleanup=[entry]), "cleanup: .* the system's own")
+
+
 def test_cost() -> None:
     # Measured: about 3 microseconds. The bound leaves room for slow machines.
     small = spec(arguments=["a"], attributes=JobAttributes(queue_name="q"), resources=ResourceSpecV1(node_count=1))
