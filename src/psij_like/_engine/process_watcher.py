@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from psij_like._engine.processes import lives, start_time
 
-_SHARE = 8  # of the descriptors that this process may have, one in so many
-_MOST = 256  # descriptors, however many it may have
+_MOST = 256  # descriptors, and none when half of those that this process may have are in use
 _SHORTEST = 0.2  # seconds between looks at those that have no descriptor
 _REST = 20  # after a look, so many times as long as it took
 
@@ -49,7 +48,7 @@ class ProcessWatcher:
             if self._wake is None:
                 self._wake = os.pipe()
                 threading.Thread(target=self._run, args=self._wake, name="psij-like processes", daemon=True).start()
-            descriptor = _descriptor(pid) if len(self._by_descriptor) < _most_descriptors() else None
+            descriptor = _descriptor(pid) if len(self._by_descriptor) < _MOST else None
             if descriptor is not None:
                 self._by_descriptor[descriptor] = watched
             else:
@@ -102,13 +101,13 @@ class ProcessWatcher:
 
 
 def _descriptor(pid: int) -> int | None:
-    """One for a process; None if it has ended, or if none can be had."""
+    """One for a process; None if it has ended, or if descriptors are getting short."""
     try:
-        return os.pidfd_open(pid)
+        descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
-
-
-def _most_descriptors() -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST if limit == resource.RLIM_INFINITY else min(_MOST, limit // _SHARE)
+    if limit == resource.RLIM_INFINITY or descriptor < limit // 2:  # the lowest that is free
+        return descriptor
+    os.close(descriptor)
+    return None

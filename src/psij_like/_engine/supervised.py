@@ -187,20 +187,27 @@ class SupervisorClient:
 
     def _connect(self) -> socket.socket:
         if self._socket is None:
-            ours, theirs = socket.socketpair()
             if not sys.executable:
                 raise OSError("sys.executable is not set, so the supervisor of local jobs can not be started")
-            supervisor = subprocess.Popen(
-                [sys.executable, "-m", "psij_like._engine.supervisor"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"},
-                cwd="/",
-                start_new_session=True,
-            )
+            with contextlib.ExitStack() as if_it_fails:
+                ours, theirs = socket.socketpair()
+                if_it_fails.enter_context(ours)
+                with theirs:
+                    supervisor = subprocess.Popen(
+                        [sys.executable, "-m", "psij_like._engine.supervisor"],
+                        stdin=theirs.fileno(),
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        env={
+                            **os.environ,
+                            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                            "PYTHONSAFEPATH": "1",
+                        },
+                        cwd="/",
+                        start_new_session=True,
+                    )
+                if_it_fails.pop_all()
             supervisor.returncode = 0  # it is to outlive us: nobody else waits for it
-            theirs.close()
             self._socket, self._base = ours, None
             threading.Thread(
                 target=self._listen, args=(ours, supervisor.pid), name="psij-like local news", daemon=True
