@@ -12,7 +12,7 @@ from pathlib import Path
 from psij_like._engine.host import LocalHost
 from psij_like.executors import tracked
 
-CHANGES = ("make_directory", "create", "write", "append", "make_link", "remove")
+CHANGES = ("make_directory", "create", "write", "append", "make_link", "move", "remove")
 """The operations that change something."""
 
 

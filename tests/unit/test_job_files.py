@@ -415,10 +415,12 @@ def test_what_is_forgotten_can_not_start_meanwhile(store: Store) -> None:
     class Watched(LocalHost):
         def remove(self, path: Path) -> None:
             removed.append(path.name)
+            assert files.directory.exists() == (path.name == "body.sh"), "no claim goes before the place for one"
             super().remove(path)
 
     Submission(Watched(), str(files.directory)).remove()
-    assert removed == ["body.sh", "a"]
+    assert removed[0] == "body.sh"
+    assert not list(files.directory.parent.iterdir())
     assert not files.directory.exists()
 
 

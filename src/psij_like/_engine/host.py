@@ -114,6 +114,9 @@ class Host(Protocol):
     def link_target(self, path: Path) -> str | None:
         """What a symbolic link points to, None if there is no link."""
 
+    def move(self, path: Path, to: Path) -> None:
+        """Give a directory another name beside its own, in one step. No error if it is not there."""
+
     def remove(self, path: Path) -> None:
         """Remove a file or a tree, if it is there."""
 
@@ -221,6 +224,11 @@ class LocalHost:
             return os.readlink(path)
         except OSError:
             return None
+
+    def move(self, path: Path, to: Path) -> None:
+        """See `Host.move`."""
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(to)
 
     def remove(self, path: Path) -> None:
         """See `Host.remove`."""

@@ -41,6 +41,8 @@ from psij_like._engine.submitter import Submitter, submitter, this_process
 
 _log = logging.getLogger(__name__)
 
+GONE = ".gone"
+"""How the name of a directory ends that is being removed."""
 _VOID = "void:"
 _RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
@@ -155,9 +157,14 @@ class Submission:
         return (self.host.link_target(self.path(f"claim.{token}")) or "").startswith(_VOID)
 
     def remove(self) -> None:
-        """Forget the directory. First what copies need, as some may be about to start: without a claim, they could."""
+        """Forget the directory, though copies may be about to start that only its claims keep from running.
+
+        Those that come later do not find what they need, and those that have it do not find where to make a claim.
+        """
         self.host.remove(self.path("body.sh"))
-        self.host.remove(Path(self.directory))
+        gone = Path(f"{self.directory}.{secrets.token_hex(4)}{GONE}")
+        self.host.move(Path(self.directory), gone)
+        self.host.remove(gone)
 
 
 def _successor(target: str) -> tuple[str | None, Submitter | None]:

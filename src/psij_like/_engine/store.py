@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from psij_like._engine.host import Host, is_odd
-from psij_like._engine.job_files import JobFiles, Submission
+from psij_like._engine.job_files import GONE, JobFiles, Submission
 from psij_like._engine.submitter import is_writer_alive, writer_name
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
@@ -215,7 +215,7 @@ class Store:
         """The files of a job whose client did not live to note its id, if it was submitted alone and has started."""
         for name in self.host.names(Path(self._jobs)):
             submission = Submission(self.host, self.path(name))
-            if submission.claimant() == native_id:
+            if not name.endswith(GONE) and submission.claimant() == native_id:
                 return JobFiles(submission, name)
         return None
 
