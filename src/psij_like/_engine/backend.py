@@ -124,6 +124,8 @@ class Backend(ABC):
     native_ids: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9_.@+-]*"
     """What a native id looks like (a regular expression). Anything else is never asked about: one odd id can spoil
     the answer about all others."""
+    claims_by_id: ClassVar[bool] = True
+    """Whether it is its native id by which a job claims its place; else by something that is its own."""
     id_example: ClassVar[str] = ""
     """A native id, to show those who gave something else."""
 

@@ -19,7 +19,7 @@ def corrected_id(store: Store, backend: Backend, files: JobFiles, job: Job) -> s
     One id may be written in several ways, such as with a server's long or short name: their numbers are the same.
     """
     claimed = files.submission.claimant()
-    if claimed is None or job.native_id is None:
+    if claimed is None or job.native_id is None or not backend.claims_by_id:
         return None
     right = claimed if files.index is None else backend.element_id(claimed, files.index)
     if _number(right) == _number(job.native_id) or not re.fullmatch(backend.native_ids, right):

@@ -170,7 +170,8 @@ class Delivery:
 
         None if that can not be done safely now.
         """
-        return submission.claimant() or self._printed_id(submission) or self._again(submission, plan)
+        claimant = submission.claimant() if self._backend.claims_by_id else None
+        return claimant or self._printed_id(submission) or self._again(submission, plan)
 
     def _printed_id(self, submission: Submission) -> str | None:
         """The id that the submit command of a client printed which did not live to read it."""
