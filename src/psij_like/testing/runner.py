@@ -44,12 +44,17 @@ class Runner:
         path.chmod(0o700)
         environment = {**job.script.environment, **personality.environment(job)}
         self._marks[job.native_id] = os.fsencode("=".join(personality.id_variable(job)))
-        pid = os.fork()
-        if pid == 0:
-            try:
-                _become(job, path, environment, personality)
-            finally:
-                os._exit(127)
+        # A signal for the job waits until it is the job that it comes to.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    _become(job, path, environment, personality)
+                finally:
+                    os._exit(127)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._leaders[pid] = (job, job.runs)
 
     def _file(self, job: Job, run: int) -> Path:
@@ -78,13 +83,12 @@ class Runner:
         """Send a signal to every process of the job."""
         for pid in [pid for pid, (other, _) in self._leaders.items() if other is job]:
             processes = self._processes(job, pid)
-            if number == signal.SIGKILL:
-                _end(processes)
-                continue
-            # The script first, as in the list of a control group.
-            for process in sorted(processes(), key=lambda one: (one != pid, one)):
+            # The script first, as in the list of a control group; it may not lead its session yet.
+            for process in (pid, *(processes() - {pid})):
                 with suppress(OSError):
                     os.kill(process, number)
+            if number == signal.SIGKILL:
+                _end(processes)
 
     def end_all(self) -> None:
         """Kill every process that any job has left."""
