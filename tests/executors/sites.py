@@ -39,7 +39,7 @@ class Site:
         refused: attributes that the backend itself refuses.
         launchers: names of the launchers that work here, `single` aside.
         own_variables: names, or their beginnings, of variables that a job has with nothing inherited.
-        own_jobs: the command that lists this user's jobs, and says nothing if there are none.
+        own_jobs: the command that lists the scripts of this user's jobs.
         knows_foreign_ends: whether it knows the end of a job of which our own files say nothing.
         dependencies: the kinds of dependencies it has.
         tells_of_ends: whether it can be told of the end of a job that never ran, and that it has forgotten.
@@ -160,7 +160,7 @@ SLURM = replace(
         *(*_USUAL, "SLURM", "GPU_DEVICE_ORDINAL"),
         *("HYDRA_", "I_MPI_HYDRA_", "OMPI_MCA_plm_", "PRTE_MCA_plm_"),  # for MPIs' mpirun, since 23.11
     ),
-    own_jobs=("squeue", "-h", "--me"),
+    own_jobs=("squeue", "-h", "--me", "-o", "%o"),
     knows_foreign_ends=True,
     dependencies=("after", "afterok", "afternotok", "afterany"),
     submit="sbatch",

@@ -118,7 +118,7 @@ def test_clients_that_are_killed_while_they_submit(
         cluster.clear_faults()
         leave_orphans(world, site, clients, cluster, at_random)
     found = recovered(site, config, cluster)
-    until(lambda: is_quiet(site, cluster), 120, "before all was quiet")
+    until(lambda: is_quiet(site, cluster, config.work_directory), 120, "before all was quiet")
     assert len(found) >= len(world.numbers) // 4
     world.check(found)
 
@@ -169,11 +169,11 @@ def recovered(site: Site, config: JobExecutorConfig, cluster: SimulatedCluster |
     return found
 
 
-def is_quiet(site: Site, cluster: SimulatedCluster | None) -> bool:
+def is_quiet(site: Site, cluster: SimulatedCluster | None, work_directory: Path) -> bool:
     """Whether no job and no submit command is left."""
     if cluster is None:
         listed = subprocess.run(site.own_jobs, capture_output=True, text=True, check=True)
-        return not listed.stdout.strip()
+        return str(work_directory) not in listed.stdout
     commands = f"{cluster.directory}/bin/"
     for process in psutil.process_iter(["cmdline", "pid"]):
         words = process.info["cmdline"] or []
