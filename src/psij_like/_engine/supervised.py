@@ -77,8 +77,10 @@ class Start:
         """The job was started."""
         try:
             self._taken(pid, running)
-        except Exception as error:
-            self.fail(error)
+        except Exception as error:  # it runs all the same, so it may not be taken for one that was refused
+            lost = SupervisorLost(f"it was started, but can not be followed: {error}")
+            lost.__cause__ = error
+            self.fail(lost)
         else:
             self._over.set()
 

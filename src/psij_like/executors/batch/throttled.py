@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable
 from functools import partial
@@ -16,6 +17,8 @@ from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
+
+_log = logging.getLogger(__name__)
 
 
 class ThrottledExecutor(TrackedJobExecutor):
@@ -83,8 +86,10 @@ class ThrottledExecutor(TrackedJobExecutor):
         self._hand_over_waiting(batch, failures)
         self._throttle.leave(sum(job.native_id is None for job, _ in batch))
         for job, error in failures.items():
-            unknown = isinstance(error, SubmissionUnknownException)
-            facts = {REASON: str(Reason.LOST if unknown else Reason.LAUNCH_FAILED)}
+            if isinstance(error, SubmissionUnknownException):
+                _log.warning("nobody knows whether job %s was submitted, `recover` finds that out: %s", job.id, error)
+                continue
+            facts = {REASON: str(Reason.LAUNCH_FAILED)}
             status = JobStatus(JobState.FAILED, message=f"it was not submitted: {error}", metadata=facts)
             self._followed(job).publish(status, None)
 
