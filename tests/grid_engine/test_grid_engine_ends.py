@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -99,10 +99,12 @@ def test_held_and_released(executor: JobExecutor, ear: Ear, grid_engine: GridEng
     job = submit(executor, shell("exit 5", attributes=custom(h=True)))
     until(lambda: job.status.reason == "held")
     assert (job.status.state, job.status.metadata["native_state"]) == (JobState.QUEUED, "hqw")
-    executor.release(job)
-    executor.hold(job)
-    executor.hold(job)
-    assert listed(grid_engine, job) == "hqw"
+    waiting = submit(executor, shell("true", attributes=custom(a=f"{datetime.now() + timedelta(days=1):%Y%m%d%H%M}")))
+    for _ in range(2):
+        executor.hold(waiting)
+        assert listed(grid_engine, waiting) == "hqw"
+    executor.release(waiting)
+    assert listed(grid_engine, waiting) == "qw"
     executor.release(job)
     assert (ended(job).state, ended(job).exit_code) == (JobState.FAILED, 5)
     assert ear.states(job)[-2:] == ["ACTIVE", "FAILED"]

@@ -178,8 +178,10 @@ class SupervisorClient:
                 _send(connection, {"do": "base", "environment": around.environment})
                 self._base = around.environment
             _send(connection, {"do": "run", "job": message.job, "umask": around.umask, **message.request})
-        except OSError as error:
-            raise SupervisorLost(f"the supervisor of local jobs has gone: {error}") from error
+        except OSError as error:  # what lacks its end is not acted upon, and nothing can follow it
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            raise ConnectionError(f"the supervisor of local jobs has gone: {error}") from error
 
     def _failed(self, start: Start, error: Exception) -> None:
         with self._lock:
