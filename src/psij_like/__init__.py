@@ -10,6 +10,7 @@ print(job.wait())
 
 from typing import TYPE_CHECKING
 
+from psij_like.capabilities import Capabilities
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import (
     BulkSubmitException,
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BulkSubmitException",
+    "Capabilities",
     "DependencyKind",
     "InvalidJobException",
     "Job",

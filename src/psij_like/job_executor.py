@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
+from psij_like.capabilities import Capabilities
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, StatusListener, checked_job, checked_listener
 
@@ -183,6 +184,11 @@ class JobExecutor(ABC):
     def config(self) -> JobExecutorConfig:
         """How this executor works."""
         return self._config
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this executor can do. Nothing is asked for that: what a site's scheduler lacks may not be known yet."""
+        return Capabilities(self.name, self._VERSION_)
 
     @abstractmethod
     def submit(self, job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Job specifications as text.
+"""Job specifications, and statuses, as text.
 
 A JSON object with a member for each field that is set. Paths and URIs are strings; `duration` is a number
 of seconds; `dependencies` have native ids; `resources` has its version as `__version`; `stage_in`, `stage_out` and
@@ -18,6 +18,8 @@ from ._checks import brief
 from .exceptions import InvalidJobException
 from .job_attributes import JobAttributes
 from .job_spec import JobSpec
+from .job_state import JobState
+from .job_status import JobStatus
 from .resource_spec import ResourceSpec, ResourceSpecV1
 from .staging import StageIn, StageOut, StageOutFlags, StagingMode
 
@@ -135,6 +137,26 @@ def spec_from_dict(data: Any) -> JobSpec:
         return JobSpec(**fields)
     except TypeError as error:
         raise InvalidJobException(str(error), error) from error
+
+
+def status_to_dict(status: JobStatus) -> dict[str, Any]:
+    """A status as JSON types, if its metadata are such."""
+    return {
+        "state": str(status.state),
+        "time": status.time,
+        "message": status.message,
+        "exit_code": status.exit_code,
+        "metadata": status.metadata,
+    }
+
+
+def status_from_dict(data: Mapping[str, Any]) -> JobStatus:
+    """The status of which `status_to_dict` made `data`.
+
+    Raises:
+        KeyError, TypeError: it is none; where the data come from knows what that means.
+    """
+    return JobStatus(JobState[data["state"]], *(data[name] for name in ("time", "message", "exit_code", "metadata")))
 
 
 # Writing

@@ -10,6 +10,7 @@ import pytest
 from executors.sites import Site
 from executors.support import completed, shell, submit
 from psij_like import InvalidJobException, Job, JobExecutor, ResourceSpecV1
+from spec.conftest import complaints
 
 NODEFILE = 'cat "$PSIJ_NODEFILE" >nodes'
 
@@ -33,7 +34,7 @@ def test_resources_are_taken_or_refused(
     refused = set(wanted) & set(site.refuses)
     if refused:
         job = Job(spec)
-        with pytest.raises(InvalidJobException, match=f"ResourceSpecV1.{refused.pop()}"):
+        with pytest.raises(InvalidJobException, match=f"resources.{refused.pop()}"):
             executor.submit(job)
         return
     spec.arguments = ["-c", f"{NODEFILE} || :"]
@@ -41,3 +42,13 @@ def test_resources_are_taken_or_refused(
     processes = spec.resources.computed_process_count  # type: ignore[union-attr]
     if processes > 1:
         assert len((work_directory / "nodes").read_text().splitlines()) == processes
+
+
+def test_P1_an_executor_tells_what_it_can_do(site: Site, executor: JobExecutor) -> None:
+    told = executor.capabilities
+    assert complaints("capabilities", told.to_dict()) == []
+    assert told.executor == site.executor
+    assert told.hold == (site.pending is not None)
+    assert {field.removeprefix("resources.") for field in told.refused if "resources" in field} == set(site.refuses)
+    assert set(told.dependencies) == set(site.dependencies)
+    assert told.status

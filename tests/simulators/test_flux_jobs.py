@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from psij_like import Job, JobAttributes, JobExecutor, JobState, ResourceSpecV1, SubmitException
-from psij_like.executors._flux import bindings
+from psij_like.executors._flux import bindings, ids
 from psij_like.testing import SimulatedCluster
 from simulators.conftest import Submit, active, end, executor_of, until
 
@@ -181,3 +181,16 @@ def test_several_nodes(submit: Submit, tmp_path: Path) -> None:
     assert end(job) == ("COMPLETED", 0, "exit")
     names = (tmp_path / "out").read_text().split()
     assert (len(names), len(set(names))) == (4, 2)
+
+
+def test_an_id_is_known_in_any_form(executor: JobExecutor, submit: Submit) -> None:
+    job = submit("exit 3")
+    assert end(job) == ("FAILED", 3, "exit")
+    number = ids.number_of(str(job.native_id))
+    for form in (f"ƒ{str(job.native_id)[1:]}", str(number), hex(number)):
+        status = executor.status([form])[form]
+        assert status is not None and status.exit_code == 3
+        assert executor.info(form).status == status
+        same = Job()
+        executor.attach(same, form)
+        assert end(same) == ("FAILED", 3, "exit")

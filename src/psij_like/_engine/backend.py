@@ -145,6 +145,9 @@ class Backend(ABC):
     """The kinds at which the scheduler's word is not enough, and what it is told in place of them: the job starts, and
     its body looks how the other one ended. So where that one's directory is known; else `dependencies` has to do."""
 
+    refused: tuple[tuple[str, str], ...] = ()
+    """The fields of a specification that the scheduler has no words for (`resources.memory`), and why."""
+
     dependency_option: ClassVar[str] = ""
     """The option that carries dependencies; as a custom attribute it can not go together with them."""
 
@@ -203,6 +206,12 @@ class Backend(ABC):
 
     def check(self, plan: Plan) -> None:
         """Refuse what the scheduler can not express. InvalidJobException as for `directives`."""
+        for field, reason in self.refused:
+            value: object = plan.spec
+            for name in field.split("."):
+                value = getattr(value, name, None)
+            if value:
+                raise InvalidJobException(f"{field}: {value!r} can not be told to {self.name}: {reason}; leave it out")
         self.directives(plan)
 
     def script(self, plan: Plan) -> str:

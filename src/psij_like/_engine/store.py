@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from psij_like._engine.host import Host, is_odd
 from psij_like._engine.job_files import GONE, JobFiles, Submission
 from psij_like._engine.submitter import is_writer_alive, writer_name
-from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
+from psij_like.serialize import status_from_dict, status_to_dict
 
 _log = logging.getLogger(__name__)
 
@@ -135,11 +135,7 @@ class Store:
                 {
                     "job_id": job_id,
                     "native_id": native_id,
-                    "state": str(status.state),
-                    "time": status.time,
-                    "message": status.message,
-                    "exit_code": status.exit_code,
-                    "metadata": status.metadata,
+                    **status_to_dict(status),
                     "noted": time.time(),
                 }
             ]
@@ -188,7 +184,7 @@ class Store:
         for line in self._lines(json.dumps(native_id)):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 if line["native_id"] == native_id and line["noted"] >= newest:
-                    memory = Memory(end=_status(line)) if "state" in line else Memory(self._files(line))
+                    memory = Memory(end=status_from_dict(line)) if "state" in line else Memory(self._files(line))
                     if memory != Memory():
                         newest, found = line["noted"], memory
         return found if found != Memory() else Memory(self._claimed(native_id))
@@ -198,7 +194,7 @@ class Store:
         for line in self._lines(json.dumps(job_id)):
             if line["job_id"] == job_id and "state" in line:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    return _status(line)
+                    return status_from_dict(line)
         return None
 
     def end(self, native_id: str) -> JobStatus | None:
@@ -306,7 +302,3 @@ def submitted(intent: dict[str, Any]) -> float:
         return float(intent.get("submitted", 0))
     except (ValueError, TypeError):
         return 0.0
-
-
-def _status(entry: dict[str, Any]) -> JobStatus:
-    return JobStatus(JobState[entry["state"]], entry["time"], entry["message"], entry["exit_code"], entry["metadata"])

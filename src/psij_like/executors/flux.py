@@ -30,6 +30,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from typing import TypeVar
 
 from psij_like._engine.backend import Backend
 from psij_like._engine.delivery import Attempt, Delivery
@@ -47,8 +48,18 @@ from psij_like.executors.batch.batch_scheduler_executor import (
 )
 from psij_like.executors.tracked import Batch
 from psij_like.job import Job
-from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_executor import JobExecutorConfig, Target
 from psij_like.job_status import JobStatus
+
+T = TypeVar("T")
+
+
+def _normalised(job: T) -> T | str:
+    """An id in the form in which we know jobs; anything else as it is: it is told of as any other that is no id."""
+    if isinstance(job, str):
+        with contextlib.suppress(ValueError):
+            return ids.normalised(job)
+    return job
 
 
 class FluxExecutorConfig(BatchSchedulerExecutorConfig):
@@ -94,9 +105,10 @@ class FluxJobExecutor(BatchSchedulerExecutor):
 
     def attach(self, job: Job, native_id: str) -> None:
         """See `JobExecutor.attach`. Any form of the id will do."""
-        with contextlib.suppress(ValueError, AttributeError):  # told of as any other value that is no id
-            native_id = ids.normalised(native_id)
-        super().attach(job, native_id)
+        super().attach(job, _normalised(native_id))
+
+    def _native_id(self, job: Target, verb: str) -> str:
+        return super()._native_id(_normalised(job), verb)
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         try:

@@ -34,6 +34,7 @@ from psij_like._engine.render import render
 from psij_like._engine.supervised import Start, SupervisorLost, Surroundings, surroundings
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker
+from psij_like.capabilities import Capabilities
 from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.remembered import Told, file_trouble, is_followed
 from psij_like.executors.tracked import Batch, TrackedJobExecutor
@@ -57,6 +58,11 @@ class LocalJobExecutor(TrackedJobExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
         self._journals = Journals(self._host, self._store.directory / "journals", self._retention)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `JobExecutor.capabilities`."""
+        return super().capabilities._replace(status=True)
 
     def _start_afresh(self) -> None:
         super()._start_afresh()

@@ -45,12 +45,17 @@ class Flux(Backend):
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {kind: str(kind) for kind in DependencyKind}
     # A job that never had its resources is none that failed, to Flux.
     verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERNOTOK: "afterany"}
+    refused = (
+        ("attributes.reservation_id", "Flux has no reservations"),
+        ("resources.memory", "Flux hands out cores and GPUs, and no memory"),
+    )
     own_variables = ("FLUX_", "PMI_", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "ROCR_VISIBLE_DEVICES")
     transient = (
         "Unable to connect to Flux|flux_open|Connection refused|Broken pipe|timed? ?out|Function not implemented"
         "|submission is disabled|connection to Flux"
     )
     cancel = ("flux", "job", "raise", "--severity=0", "--type=cancel")  # as flux-cancel does, which is slower
+    hold = release = ("flux", "job", "urgency")
     ended_already = "job is inactive|unknown job id"
     trusted = True
 
@@ -110,11 +115,11 @@ class Flux(Backend):
 
     def hold_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.hold_command`."""
-        return Command(("flux", "job", "urgency", *native_ids, "hold"))
+        return Command((*self.hold, *native_ids, "hold"))
 
     def release_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.release_command`."""
-        return Command(("flux", "job", "urgency", *native_ids, "default"))
+        return Command((*self.release, *native_ids, "default"))
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
         """See `Backend.status_command`."""

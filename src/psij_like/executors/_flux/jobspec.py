@@ -34,13 +34,7 @@ def jobspec(plan: Plan, custom: Mapping[str, object], waits_for: Iterable[tuple[
     Raises:
         InvalidJobException: Flux can not express something.
     """
-    attributes, need = plan.spec.attributes, plan.resources
-    for field, value in (
-        ("JobAttributes.reservation_id", attributes.reservation_id),
-        ("ResourceSpecV1.memory", need.memory),
-    ):
-        if value is not None:
-            raise InvalidJobException(f"{field}: {value!r} can not be told to Flux, which has nothing like it")
+    need = plan.resources
     inside = [{"type": "core", "count": need.processes_per_node * need.cores_per_process}]
     if need.gpus_per_process:
         inside.append({"type": "gpu", "count": need.processes_per_node * need.gpus_per_process})

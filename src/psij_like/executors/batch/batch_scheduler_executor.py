@@ -28,6 +28,7 @@ from psij_like._engine.retry import persistently
 from psij_like._engine.store import Remembered, submitted
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
+from psij_like.capabilities import Capabilities
 from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors.batch._user import this_user
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
@@ -110,6 +111,19 @@ class BatchSchedulerExecutor(ThrottledExecutor):
             InvalidJobException: the job can not be run as it is.
         """
         return self._backend.directives(self.plan(job))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `JobExecutor.capabilities`."""
+        backend = self._backend
+        return super().capabilities._replace(
+            aliases=backend.aliases,
+            hold=bool(backend.hold),
+            arrays=backend.arrays is not None,
+            dependencies=tuple(map(str, backend.dependencies)),
+            refused=tuple(field for field, _ in backend.refused),
+            status=True,
+        )
 
     @property
     def commands_run(self) -> dict[str, int]:

@@ -61,16 +61,16 @@ class Cobalt(Backend):
     cancel = ("qdel",)
     hold = ("qhold",)
     release = ("qrls",)
+    refused = (
+        ("resources.gpu_cores_per_process", "Cobalt can not count GPUs"),
+        ("resources.memory", "Cobalt hands out whole nodes"),
+    )
     trusted = True
     log = "cobaltlog"
 
     def _options(self, plan: Plan) -> Iterator[str]:
         """Each option as one line, its value after a blank."""
         attributes, need = plan.spec.attributes, plan.resources
-        if need.gpus_per_process:
-            raise InvalidJobException("ResourceSpecV1.gpu_cores_per_process: Cobalt can not count GPUs; leave it out")
-        if need.memory is not None:
-            raise InvalidJobException("ResourceSpecV1.memory: Cobalt hands out whole nodes; leave it out")
         if attributes.reservation_id and attributes.queue_name:
             raise InvalidJobException(
                 f"JobAttributes.reservation_id: {attributes.reservation_id!r} is a queue to Cobalt, so it can not be "

@@ -25,7 +25,6 @@ from psij_like._engine.options import mebibytes, merged, minutes
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
-from psij_like.exceptions import InvalidJobException
 from psij_like.executors.batch._bjobs import long_records, records
 from psij_like.executors.batch._resreq import with_sections
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
@@ -99,14 +98,14 @@ class Lsf(Backend):
         """See `Backend.learn`: only IBM's LSF takes units in limits, and GPUs, and tells causes in lists."""
         if "volclava" in result.stdout.lower():
             self._units, self._fields = "", _FIELDS
+            self.refused = (
+                ("resources.gpu_cores_per_process", "volclava knows no GPUs"),
+                ("attributes.reservation_id", "volclava has no reservations"),
+            )
 
     def directives(self, plan: Plan) -> list[str]:
         """See `Backend.directives`."""
         attributes, need = plan.spec.attributes, plan.resources
-        if need.gpus_per_process and not self._units:
-            raise InvalidJobException("ResourceSpecV1.gpu_cores_per_process: volclava knows no GPUs; leave it out")
-        if attributes.reservation_id and not self._units:
-            raise InvalidJobException("JobAttributes.reservation_id: volclava has no reservations; leave it out")
         memory = need.memory_per_node
         wait_for = (self.dependencies[job.kind].format(job.native_id) for job in plan.dependencies)
         custom = self.custom(plan)

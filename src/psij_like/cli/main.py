@@ -1,0 +1,52 @@
+"""The command `psij-like`: names its commands, and imports the one that is used."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+
+import click
+
+from psij_like import __version__
+
+# Each is defined in the module of its name, and imported when it is used: the help of all is to come at once.
+_COMMANDS = {
+    "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"psij_like.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # noqa: PLC0415
+
+            near = get_close_matches(args[0], _COMMANDS, 1)
+            raise click.UsageError(
+                f"there is no command {args[0]!r}; " + (f"did you mean {near[0]!r}?" if near else "see --help"), ctx
+            ) from error
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="psij-like")
+def main() -> None:
+    """Submit and follow jobs the same way on every HPC scheduler."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
