@@ -11,6 +11,7 @@ from psij_like import __version__
 
 # Each is defined in the module of its name, and imported when it is used: the help of all is to come at once.
 _COMMANDS = {
+    "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
 }
 

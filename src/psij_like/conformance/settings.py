@@ -1,0 +1,47 @@
+"""What is tested, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psij_like.job_executor import DEFAULT_WORK_DIRECTORY, JobExecutor, JobExecutorConfig
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is tested, and with what.
+
+    Attributes:
+        executor: the executor's name.
+        url: which instance of its backend.
+        launcher: for jobs of several processes; `multiple` if None.
+        queue: for all jobs.
+        account: for all jobs.
+        reservation: for all jobs.
+        custom: custom attributes of all jobs.
+        directory: where jobs run and are remembered; the nodes must see it too.
+        nodes: how many nodes a job may have; some jobs ask for two then.
+        patience: how long a job may take from its submission to its end, in seconds: queues may be slow.
+    """
+
+    executor: str
+    url: str | None = None
+    launcher: str | None = None
+    queue: str | None = None
+    account: str | None = None
+    reservation: str | None = None
+    custom: Mapping[str, object] = field(default_factory=dict)
+    directory: Path = DEFAULT_WORK_DIRECTORY.parent / "conformance"
+    nodes: int = 1
+    patience: float = 3600.0
+
+    def new_executor(self) -> JobExecutor:
+        """An executor with nobody else's jobs.
+
+        Raises:
+            ValueError: there is none of that name, or it has no use for the `url`.
+        """
+        config = JobExecutorConfig(work_directory=self.directory / "jobs")
+        return JobExecutor.get_instance(self.executor, url=self.url, config=config)
