@@ -23,6 +23,13 @@ def command() -> None:
 @click.option(
     "--custom", multiple=True, metavar="NAME=VALUE", help="A custom attribute of all jobs, such as slurm.qos=debug."
 )
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="The shortest time limit that the site allows, in minutes.",
+)
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="How many nodes a job may have.")
 @click.option(
     "--only", multiple=True, metavar="WORD", help="Only tests with this in their names, or of this statement (S3)."
@@ -48,6 +55,7 @@ def run(
     account: str | None,
     reservation: str | None,
     custom: tuple[str, ...],
+    time_limit: float,
     nodes: int,
     only: tuple[str, ...],
     report: Path | None,
@@ -81,6 +89,7 @@ def run(
         reservation=reservation,
         custom=attributes,
         nodes=nodes,
+        time_limit=time_limit,
         patience=patience,
         **where,
     )

@@ -190,6 +190,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         kind = int if name == "nodes" else str
         group.addoption(f"--psij-{name}", type=kind, metavar=name.upper(), help=what)
     group.addoption("--psij-custom", metavar="NAME=VALUE", action="append", default=[], help="for all jobs")
+    group.addoption("--psij-time-limit", metavar="MINUTES", type=float, help="the shortest that the site allows")
     group.addoption(
         "--psij-patience", metavar="SECONDS", type=float, help="for each job, from its submission to its end"
     )
@@ -212,8 +213,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def _settings(option: Callable[[str], object]) -> Settings | None:
     if option("--psij-executor") is None:
         return None
-    names = ("executor", "url", "launcher", "queue", "account", "reservation", "nodes", "directory", "patience")
-    given = {name: option(f"--psij-{name}") for name in names}
+    names = (
+        "executor",
+        "url",
+        "launcher",
+        "queue",
+        "account",
+        "reservation",
+        "nodes",
+        "time_limit",
+        "directory",
+        "patience",
+    )
+    given = {name: option(f"--psij-{name.replace('_', '-')}") for name in names}
     given["custom"] = parse_custom(option("--psij-custom"))  # type: ignore[arg-type]
     if given["directory"]:
         given["directory"] = Path(str(given["directory"]))

@@ -23,6 +23,7 @@ class Settings:
         custom: custom attributes of all jobs.
         directory: where jobs run and are remembered; the nodes must see it too.
         nodes: how many nodes a job may have; some jobs ask for two then.
+        time_limit: the shortest time limit that the site allows, in minutes.
         patience: how long a job may take from its submission to its end, in seconds: queues may be slow.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     custom: Mapping[str, object] = field(default_factory=dict)
     directory: Path = DEFAULT_WORK_DIRECTORY.parent / "conformance"
     nodes: int = 1
+    time_limit: float = 1.0
     patience: float = 3600.0
 
     def new_executor(self) -> JobExecutor:

@@ -15,7 +15,7 @@ from psij_like.resource_spec import ResourceSpecV1
 def test_several_processes(bench: Bench) -> None:
     job = bench.submit(
         bench.shell(
-            'echo x >"rank.$$.$(hostname)"; cp "$PSIJ_NODEFILE" nodes',
+            'echo x >"rank.$$.$(hostname)"; cat "$PSIJ_NODEFILE" >nodes',
             launcher=bench.settings.launcher or "multiple",
             resources=ResourceSpecV1(process_count=2),
         )
@@ -30,7 +30,7 @@ def test_several_nodes(bench: Bench) -> None:
     bench.needs(bench.settings.nodes > 1 and bench.settings.launcher, "was not said to have two nodes and a launcher")
     job = bench.submit(
         bench.shell(
-            'echo x >"rank.$$.$(hostname)"; [ -e nodes ] || cp "$PSIJ_NODEFILE" nodes',
+            'echo x >"rank.$$.$(hostname)"; [ -e nodes ] || cat "$PSIJ_NODEFILE" >nodes',
             launcher=bench.settings.launcher,
             resources=ResourceSpecV1(node_count=2, processes_per_node=1),
         )

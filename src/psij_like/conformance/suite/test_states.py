@@ -99,12 +99,14 @@ def test_an_executable_that_is_not_there_is_a_failure(bench: Bench) -> None:
 
 @proves("S6", "J5")
 def test_time_limit(bench: Bench) -> None:
-    job = bench.submit(bench.spec("/bin/sleep", ["900"], attributes=bench.attributes(duration=timedelta(minutes=1))))
+    limit = timedelta(minutes=bench.settings.time_limit)
+    far = str(10 * limit // timedelta(seconds=1))
+    job = bench.submit(bench.spec("/bin/sleep", [far], attributes=bench.attributes(duration=limit)))
     bench.active(job)
     begun = time.monotonic()
     status = bench.end(job)
     assert (status.state, status.reason) == (JobState.FAILED, Reason.TIMEOUT)
-    assert time.monotonic() - begun < 600
+    assert time.monotonic() - begun < 5 * limit.total_seconds()
 
 
 @proves("W1", "W2")
