@@ -83,8 +83,8 @@ class Runner:
         """Send a signal to every process of the job."""
         for pid in [pid for pid, (other, _) in self._leaders.items() if other is job]:
             processes = self._processes(job, pid)
-            # The script first, as in the list of a control group; it may not lead its session yet.
-            for process in (pid, *(processes() - {pid})):
+            # The oldest first, as in /proc and the list of a control group; the script may not lead its session yet.
+            for process in (pid, *sorted(processes() - {pid})):
                 with suppress(OSError):
                     os.kill(process, number)
             if number == signal.SIGKILL:
