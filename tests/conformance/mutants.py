@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import copy
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from psij_like import InvalidJobException, Job, JobExecutor, JobState, JobStatus, SubmitException
+from psij_like._engine.dispatch import dispatcher
 from psij_like._engine.follow import Followed
 from psij_like.executors import tracked
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
@@ -161,12 +164,11 @@ def forgets_the_callback_of_the_job() -> None:
 
 @breaks("B2")
 def stumbles_over_a_callback() -> None:
-    def stumble(status: JobStatus, job: Job) -> JobStatus | None:
-        if job._callback is not None and status.state is JobState.ACTIVE:
-            raise RuntimeError("somebody listens who may fail")
-        return status
-
-    statuses(stumble)
+    @method(type(dispatcher()), "put")
+    def put(original: Any, own: Any, job: Job, steps: Any, callbacks: Any) -> None:
+        if job._callback is not None:
+            steps = [status for status in steps if status.state is not JobState.ACTIVE]
+        original(own, job, steps, callbacks)
 
 
 # ---- executors
@@ -198,18 +200,13 @@ def takes_whatever_it_gets() -> None:
 
 @breaks("E5")
 def ends_jobs_with_their_submitter() -> None:
-    import atexit
-
-    submitted: list[tuple[JobExecutor, Job]] = []
+    if sys.argv != ["-c"]:  # a program that does nothing but submit
+        return
 
     @method(LocalJobExecutor, "submit")
     def submit(original: Any, executor: JobExecutor, job: Job) -> None:
         original(executor, job)
-        submitted.append((executor, job))
-        if "-c" in os.sys.argv:  # type: ignore[attr-defined]
-            executor.cancel(job)
-
-    atexit.register(lambda: [executor.cancel(job) for executor, job in submitted])
+        os.kill(int(str(job.native_id)), signal.SIGKILL)
 
 
 @breaks("E6")
@@ -403,8 +400,15 @@ def refuses_the_attributes_of_others() -> None:
 
 
 @breaks("N1")
-def starts_every_process_on_a_single_launch() -> None:
-    specs(launcher="multiple")
+def takes_every_launcher_for_multiple() -> None:
+    tracked_launcher: Any = vars(tracked)["launcher_for"]
+
+    def launcher_for(spec: Any, options: Any) -> Any:
+        spec = copy.copy(spec)
+        spec.launcher = "multiple"
+        return tracked_launcher(spec, options)
+
+    put(tracked, "launcher_for", launcher_for)
 
 
 @breaks("D1", "slurm")

@@ -14,6 +14,7 @@ import pytest
 from conformance.mutants import MUTANTS
 from psij_like.testing import SimulatedCluster
 
+pytestmark = pytest.mark.simulated
 TESTS = Path(__file__).parents[1]
 
 

@@ -23,8 +23,6 @@ from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
-_MOMENT = 60.0  # seconds for what follows without a queue in between
-
 
 class Interrupted(Exception):  # noqa: N818 - reads as what happened
     """The run is being given up."""
@@ -43,6 +41,7 @@ class Bench:
         place = settings.directory / "runs"
         place.mkdir(parents=True, exist_ok=True)
         self.directory = Path(tempfile.mkdtemp(prefix="test-", dir=place))
+        self._moment = min(60.0, settings.patience)  # seconds for what follows without a queue in between
         self.heard: dict[Job, list[JobStatus]] = {}
         """What the executor's callback was told of each job."""
         self.diary: list[str] = []
@@ -121,19 +120,21 @@ class Bench:
 
     def soon(self, condition: Callable[[], object], what: str) -> None:
         """Something happens for which no queue is waited for."""
-        deadline = time.monotonic() + _MOMENT
+        deadline = time.monotonic() + self._moment
         while not condition():
             if self._given_up:
                 raise Interrupted
             if time.monotonic() >= deadline:
-                pytest.fail(f"not within {_MOMENT:.0f} s: {what}")
+                pytest.fail(f"not within {self._moment:.0f} s: {what}")
             time.sleep(0.05)
 
     def states(self, job: Job) -> list[str]:
         """The states that were told of a job that ends, for which it waits."""
         self.end(job)
         with self._changed:
-            if not self._changed.wait_for(lambda: any(status.final for status in self.heard.get(job, ())), _MOMENT):
+            if not self._changed.wait_for(
+                lambda: any(status.final for status in self.heard.get(job, ())), self._moment
+            ):
                 pytest.fail(f"the executor's callback did not hear of the end of job {job.native_id}")
             return [str(status.state) for status in self.heard[job]]
 
@@ -164,7 +165,7 @@ class Bench:
                 self.executor.cancel_bulk(left)
         if not keep:
             for job in left:
-                job.wait(timedelta(seconds=_MOMENT))
+                job.wait(timedelta(seconds=self._moment))
             shutil.rmtree(self.directory, ignore_errors=True)
 
     @contextlib.contextmanager
