@@ -19,7 +19,7 @@ import pytest
 
 from psij_like.conformance.bench import Bench
 from psij_like.conformance.report import Report, Result
-from psij_like.conformance.settings import Settings
+from psij_like.conformance.settings import Settings, parse_custom
 from psij_like.exceptions import InvalidJobException, SubmitException
 
 _AT_ONCE = 200  # tests; more than there are
@@ -230,14 +230,3 @@ def _settings(option: Callable[[str], object]) -> Settings | None:
     if given["directory"]:
         given["directory"] = Path(str(given["directory"]))
     return Settings(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
-
-
-def parse_custom(texts: list[str]) -> dict[str, str]:
-    """Custom attributes from `NAME=VALUE`. ValueError if a text is none."""
-    found = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or "." not in name:
-            raise ValueError(f"custom attribute {text!r}: expected NAME=VALUE, such as slurm.qos=debug")
-        found[name] = value
-    return found

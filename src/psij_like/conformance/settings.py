@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,3 +47,14 @@ class Settings:
         """
         config = JobExecutorConfig(work_directory=self.directory / "jobs")
         return JobExecutor.get_instance(self.executor, url=self.url, config=config)
+
+
+def parse_custom(texts: Iterable[str]) -> dict[str, str]:
+    """Custom attributes from `NAME=VALUE`. ValueError if a text is none."""
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or "." not in name:
+            raise ValueError(f"custom attribute {text!r}: expected NAME=VALUE, such as slurm.qos=debug")
+        found[name] = value
+    return found

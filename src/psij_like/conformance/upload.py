@@ -1,0 +1,125 @@
+"""Sends a report to a dashboard, and nothing of the site's that it was not told to send."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import tenacity
+
+_PATH = re.compile(r"(?<![\w<.])/[^\s'\":,;()\[\]{}<>]+")
+_NODE = re.compile(r"\(on [^)]*\)")
+
+
+class UploadError(Exception):
+    """The report was not taken; says why, and what to do."""
+
+
+def for_others(
+    report: Mapping[str, Any], allowed: Collection[str] = (), site: str | None = None, institution: str | None = None
+) -> dict[str, Any]:
+    """What is sent of a report.
+
+    Args:
+        report: as `Report.to_dict` makes it.
+        allowed: what may be sent beside what came of each test: "messages" (and logs); in them and elsewhere "host"
+            and "user" (names), and "paths".
+        site: the site's name.
+        institution: the name of who runs it.
+    """
+    here = report.get("site", {})
+    told = {"name": site, "institution": institution}
+    told.update({name: here.get(name) for name in ("host", "user") if name in allowed})
+    hidden = {here.get(name): f"<{name}>" for name in ("host", "user") if name not in allowed and here.get(name)}
+    return {
+        **report,
+        "site": {name: value for name, value in told.items() if value},
+        "results": [
+            {
+                name: _without(value, hidden, allowed) if name in ("message", "log") else value
+                for name, value in one.items()
+            }
+            for one in report["results"]
+        ],
+    }
+
+
+def _without(text: str, hidden: Mapping[str, str], allowed: Collection[str]) -> str:
+    if "messages" not in allowed:
+        return ""
+    if "paths" not in allowed:
+        text = _PATH.sub("<path>", text)
+    if "host" not in allowed:
+        text = _NODE.sub("(on <host>)", text)
+    for name in sorted(hidden, key=len, reverse=True):
+        text = re.sub(rf"\b{re.escape(name)}\b", hidden[name], text)
+    return text
+
+
+def upload(report: Mapping[str, Any], url: str, token: str, patience: float = 300.0) -> None:
+    """Send a report; one that was sent before counts once.
+
+    Args:
+        report: what to send.
+        url: the dashboard's, such as https://psij.example.org.
+        token: the site's.
+        patience: for how many seconds to try again while the dashboard can not be reached, or is busy.
+
+    Raises:
+        UploadError: it was not taken.
+    """
+    if not re.match(r"https://|http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$)", url):
+        raise UploadError(f"{url}: a token is not sent in the clear; give an https:// address")
+    request = urllib.request.Request(  # noqa: S310 - see above
+        url.rstrip("/") + "/api/v1/reports",
+        data=json.dumps(report).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        method="POST",
+    )
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_may_pass),
+        wait=tenacity.wait_random_exponential(max=60),
+        stop=tenacity.stop_after_delay(patience),
+        reraise=True,
+    )
+    try:
+        retrying(_send, request)
+    except _Refused as error:
+        raise UploadError(f"{url} did not take the report: {error}") from error
+    except (OSError, ValueError) as error:
+        raise UploadError(f"{url} can not be reached: {error}") from error
+
+
+class _Refused(Exception):  # noqa: N818 - reads as what happened
+    """The dashboard answered, and did not take the report."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(f"{words} ({code})")
+        self.code = code
+
+
+def _send(request: urllib.request.Request) -> None:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - see `upload`
+            answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _Refused(error.code, _words(error)) from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    return error.code in (408, 429) or error.code >= 500 if isinstance(error, _Refused) else isinstance(error, OSError)
+
+
+def _words(answer: urllib.error.HTTPError) -> str:
+    text = answer.read(2000).decode(errors="replace").strip()
+    try:
+        told = json.loads(text)
+        return str(told.get("error") or told.get("detail") or text)
+    except (ValueError, AttributeError):
+        return text or str(answer.reason)

@@ -1,0 +1,177 @@
+"""A run of the suite, as a site makes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.client import Cluster, GridEngine
+from executors.support import until
+from psij_like.conformance.page import page
+from psij_like.conformance.report import Report, Result
+from psij_like.conformance.settings import Settings
+from psij_like.testing import SimulatedCluster
+from spec.conftest import complaints
+
+PSIJ = [sys.executable, "-c", "from psij_like.cli.main import main; main()", "conformance"]
+SIMULATED: dict[str, dict[str, Any]] = {
+    "slurm": {},
+    "pbs": {},
+    "pbs_classic": {},
+    "lsf": {},
+    "flux": {},
+    "cobalt": {"nodes": 8},
+}
+
+
+def suite(tmp_path: Path, executor: str, *options: str) -> subprocess.CompletedProcess[str]:
+    where = ["--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")]
+    command = [*PSIJ, "run", "--executor", executor, *where, "--patience", "200", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def report_of(tmp_path: Path) -> Any:
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert complaints("conformance-report", report) == []
+    return report
+
+
+def passed(ran: subprocess.CompletedProcess[str], tmp_path: Path, executor: str) -> Any:
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    report = report_of(tmp_path)
+    assert report["complete"]
+    assert {result["outcome"] for result in report["results"]} <= {"passed", "skipped"}
+    assert {result["kind"] for result in report["results"]} == {"suite", "quick-start", "ensemble"}
+    assert f"{executor}: passed" in ran.stdout
+    names = [case.attrib["name"] for case in ET.parse(tmp_path / "report" / "junit.xml").iter("testcase")]
+    assert sorted(names) == sorted(result["name"] for result in report["results"])
+    assert "<h1>Conformance of" in (tmp_path / "report" / "report.html").read_text()
+    assert list((tmp_path / "jobs" / "runs").iterdir()) == []
+    return report
+
+
+def test_local_passes(tmp_path: Path) -> None:
+    report = passed(suite(tmp_path, "local", "--time-limit", "0.05"), tmp_path, "local")
+    assert report["capabilities"]["executor"] == "local"
+    longest = max(result["seconds"] for result in report["results"])
+    assert report["ended"] - report["started"] < longest + 10  # the jobs of all tests run side by side
+
+
+@pytest.mark.simulated
+@pytest.mark.parametrize("kind", SIMULATED)
+def test_simulated_schedulers_pass(kind: str, tmp_path: Path) -> None:
+    limit = "5" if kind == "cobalt" else "1"  # the real one takes no shorter ones by default
+    with SimulatedCluster(kind, seed=1, walltime_scale=0.02, **SIMULATED[kind]):
+        passed(suite(tmp_path, kind, "--time-limit", limit), tmp_path, kind)
+
+
+@pytest.mark.slurm
+def test_slurm_passes(shared_slurm: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shared_slurm(accounting=True).choose(monkeypatch.setenv)
+    passed(suite(tmp_path, "slurm", "--launcher", "srun", "--nodes", "2"), tmp_path, "slurm")
+
+
+def test_grid_engine_passes(grid_engine: GridEngine, tmp_path: Path) -> None:
+    passed(suite(tmp_path, "grid_engine", "--custom", "grid_engine.pe=smp"), tmp_path, "grid_engine")
+
+
+def test_only_what_is_meant_runs(tmp_path: Path) -> None:
+    ran = suite(tmp_path, "local", "--only", "C2", "--only", "odd_name")
+    assert ran.returncode == 0
+    names = {result["name"] for result in report_of(tmp_path)["results"]}
+    assert names == {"test_an_end_is_for_good", "test_cancel_a_job_that_has_ended", "test_an_odd_name"}
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--executor", "slrum"], 4, "slurm"),
+        (["--executor", "local", "--only", "nothing-like-it"], 5, ""),
+        (["--executor", "local", "--url", "x"], 4, "url"),
+        (["--executor", "local", "--custom", "x"], 2, "NAME=VALUE"),
+        (["--executor", "local", "--custom", "locla.x=1"], 4, "did you mean 'local'"),
+        (["--executor", "slurm"], 4, "sbatch"),
+        ([], 2, "--executor"),
+        (["--executor", "local", "--patience", "0"], 2, "patience"),
+    ],
+)
+def test_what_can_not_begin_says_why(
+    options: Sequence[str], code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # there is no scheduler there
+    ran = subprocess.run(
+        [*PSIJ, "run", *options, "--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    assert words in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "report" / "report.json").exists()
+
+
+@pytest.mark.simulated
+def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
+    with SimulatedCluster("slurm", seed=1) as cluster:
+        ran = suite(tmp_path, "slurm", "--queue", "no-such-queue")
+        assert cluster.run("squeue", "-h").stdout == ""
+    assert ran.returncode == 4
+    assert "invalid partition" in ran.stderr
+
+
+@pytest.mark.simulated
+def test_an_interrupted_run_leaves_no_job_behind(tmp_path: Path) -> None:
+    with SimulatedCluster("slurm", seed=1) as cluster:
+        where = ["--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")]
+        # It may have been started with the signal ignored, as in the background of a script.
+        heeding = [*PSIJ[:2], f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {PSIJ[2]}"]
+        process = subprocess.Popen(
+            [*heeding, "conformance", "run", "--executor", "slurm", *where], stderr=subprocess.PIPE, text=True
+        )
+        until(lambda: len(cluster.run("squeue", "-h").stdout.splitlines()) > 5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=100)
+        until(lambda: cluster.run("squeue", "-h").stdout == "")
+    assert process.returncode == 2
+    assert "Traceback" not in errors
+    report = report_of(tmp_path)
+    assert not report["complete"]
+    assert "unfinished" in {result["outcome"] for result in report["results"]}
+    assert len(report["results"]) > 70
+
+
+@pytest.fixture
+def hostile() -> Iterator[Report]:
+    report = Report(Settings("<script>alert(1)</script>"))
+    text = "</pre><img src=x onerror=alert(1)>{{name}}"
+    report.add(Result("suite", text, "failed", 1.0, ("S1",), text, text))
+    report.add(Result("suite", "long", "failed", 1.0, (), "x" * 50_000, "y" * 500_000))
+    report.close(complete=True)
+    yield report
+
+
+def test_hostile_text_is_shown_as_text(hostile: Report) -> None:
+    shown = page(hostile)
+    assert "<script" not in shown
+    assert "<img" not in shown
+    assert "{{name}}" in shown
+    assert complaints("conformance-report", hostile.to_dict()) == []
+
+
+def test_a_third_party_runs_it_with_pytest(tmp_path: Path) -> None:
+    suite = ["-p", "psij_like.conformance.plugin", "--pyargs", "psij_like.conformance.suite"]
+    options = ["--psij-executor", "local", "--psij-directory", str(tmp_path), "-k", "test_wait or test_list"]
+    command = [sys.executable, "-m", "pytest", *suite, *options, "-c", os.devnull]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "2 passed" in ran.stdout

@@ -1,0 +1,167 @@
+"""What is sent to a dashboard, how, and what a CI is told."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.test_run import PSIJ
+from psij_like.conformance import install
+from psij_like.conformance.report import Report, Result
+from psij_like.conformance.settings import Settings
+from psij_like.conformance.upload import UploadError, for_others, upload
+from spec.conftest import complaints
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    made = Report(Settings("slurm", queue="debug"))
+    here = made.to_dict()["site"]
+    message = f"no /home/{here['user']}/x y, {here['user']} at {here['host']} (on node17.example.org)"
+    made.add(Result("suite", "test_x", "failed", 1.5, ("S1", "C2"), message, message))
+    made.close(complete=True)
+    return made.to_dict()
+
+
+@pytest.mark.parametrize("allowed", [(), ("host",), ("user",), ("paths",), ("host", "user", "paths")])
+def test_messages_stay_at_home(report: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    told = for_others(report, allowed, "A Site", "An Institution")
+    assert complaints("conformance-report", told) == []
+    (result,) = told["results"]
+    assert (result["message"], result["log"], result["outcome"]) == ("", "", "failed")
+    names = {name: report["site"][name] for name in ("host", "user") if name in allowed}
+    assert told["site"] == {"name": "A Site", "institution": "An Institution"} | names
+
+
+def test_names_and_paths_stay_at_home_when_messages_do_not(report: dict[str, Any]) -> None:
+    told = for_others(report, ("messages",))
+    assert told["site"] == {}
+    assert told["results"][0]["message"] == "no <path> y, <user> at <host> (on <host>)"
+    assert for_others(report, ("messages", "paths", "host", "user"))["results"] == report["results"]
+
+
+class Dashboard(http.server.BaseHTTPRequestHandler):
+    """Answers with what it is told to, one after the other."""
+
+    answers: list[tuple[int, str]]
+    heard: list[tuple[str, str, Any]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.heard.append((self.path, self.headers["Authorization"], body))
+        code, words = self.answers.pop(0)
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(words.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is given
+        pass
+
+
+@pytest.fixture
+def dashboard() -> Iterator[str]:
+    Dashboard.answers, Dashboard.heard = [], []
+    with http.server.HTTPServer(("127.0.0.1", 0), Dashboard) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_report_is_sent_again_until_it_is_taken(report: dict[str, Any], dashboard: str) -> None:
+    Dashboard.answers = [(503, "busy"), (429, "slower"), (201, "{}")]
+    upload(report, dashboard + "/", "secret")
+    assert Dashboard.heard == [("/api/v1/reports", "Bearer secret", report)] * 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [((401, '{"error": "wrong token"}'), "wrong token"), ((413, "too large"), "too large"), ((422, "[1]"), "422")],
+)
+def test_a_report_that_is_refused_is_not_sent_again(
+    report: dict[str, Any], dashboard: str, answer: tuple[int, str], words: str
+) -> None:
+    Dashboard.answers = [answer]
+    with pytest.raises(UploadError, match=words):
+        upload(report, dashboard, "secret")
+    assert len(Dashboard.heard) == 1
+
+
+def test_a_dashboard_that_is_not_there(report: dict[str, Any]) -> None:
+    with pytest.raises(UploadError, match="can not be reached"):
+        upload(report, "http://127.0.0.1:9", "secret", patience=0.1)
+
+
+@pytest.mark.parametrize("url", ["http://example.org", "ftp://localhost", "http://localhost.example.org", "x"])
+def test_a_token_is_not_sent_in_the_clear(report: dict[str, Any], url: str) -> None:
+    with pytest.raises(UploadError, match="https://"):
+        upload(report, url, "secret")
+
+
+def test_what_is_sent_is_shown_first(
+    report: dict[str, Any], dashboard: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report))
+    monkeypatch.setenv("PSIJ_DASHBOARD_TOKEN", "secret")
+    command = [*PSIJ, "upload", str(file), "--to", dashboard, "--site", "Here"]
+    ran = subprocess.run(command, input="n\n", capture_output=True, text=True, check=False)
+    assert (ran.returncode, Dashboard.heard) == (1, [])
+    shown = json.loads(ran.stdout[: ran.stdout.rindex("}") + 1])
+    Dashboard.answers = [(201, "{}")]
+    ran = subprocess.run(command, input="y\n", capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert Dashboard.heard[0][2] == shown == for_others(report, (), "Here")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"results": 5}', '{"results": [5]}'])
+def test_what_is_no_report_is_not_sent(text: str, dashboard: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(text)
+    command = [*PSIJ, "upload", str(tmp_path / "x.json"), "--to", dashboard, "--yes"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, Dashboard.heard) == (1, [])
+    assert "is not a report" in ran.stderr
+
+
+@pytest.mark.parametrize("kind", install.KINDS)
+def test_a_ci_is_told_what_was_asked_for(kind: str, tmp_path: Path) -> None:
+    options = ["--executor=local", "--custom=local.x=a b'c", "--only=nothing"][:2]
+    command = [*PSIJ, "install", kind, *options, "--to", "https://dash.example.org", "--into", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    path = tmp_path / install.KINDS[kind].file
+    assert str(path) in ran.stdout
+    text = path.read_text()
+    assert "conformance run --executor=local" in text
+    assert "--to=https://dash.example.org" in text
+    assert "PSIJ_DASHBOARD_TOKEN" in text
+    assert "{{ secrets.PSIJ_DASHBOARD_TOKEN }}" in text or "{{" not in text
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "left as it is" in again.stderr
+    assert path.read_text() == text
+
+
+def test_the_script_for_cron_runs(tmp_path: Path, dashboard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["--executor=local", f"--directory={tmp_path / 'jobs'}"]
+    program = tmp_path / "psij like"
+    program.write_text(f'#!/bin/sh\nexec {PSIJ[0]} -c "{PSIJ[2]}" "$@"\n')
+    program.chmod(0o755)
+    text = install.job("cron", [*options, "--patience=100"], str(program), [f"--to={dashboard}"])
+    text = text.replace("--report psij-report", "--report psij-report --only quick_start")
+    path = install.write("cron", text, tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".psij-dashboard-token").write_text("secret\n")
+    Dashboard.answers = [(201, "{}")]
+    ran = subprocess.run([path], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    ((_, token, sent),) = Dashboard.heard
+    assert (token, [result["outcome"] for result in sent["results"]]) == ("Bearer secret", ["passed"])
