@@ -26,7 +26,7 @@ def limited(site: Site, config: JobExecutorConfig, **settings: object) -> JobExe
 
 
 @sites(having="submit")
-def test_no_more_jobs_than_allowed_are_with_the_scheduler(
+def test_E7_no_more_jobs_than_allowed_are_with_the_scheduler(
     site: Site, config: JobExecutorConfig, work_directory: Path
 ) -> None:
     executor = limited(site, config, max_queued=2, submit_timeout=0.2)
@@ -46,7 +46,7 @@ def test_no_more_jobs_than_allowed_are_with_the_scheduler(
 
 
 @sites(having="submit")
-def test_only_bulk_waits_on_our_side(site: Site, config: JobExecutorConfig, work_directory: Path) -> None:
+def test_E7_only_bulk_waits_on_our_side(site: Site, config: JobExecutorConfig, work_directory: Path) -> None:
     executor = limited(site, config, max_queued=2)
     go = work_directory / "go"
     jobs = [Job(shell(f"{until_released(go)}; exit {number}", name=f"n{number}")) for number in range(5)]
@@ -92,7 +92,7 @@ def test_who_is_refused_late_hears_of_it(site: Site, config: JobExecutorConfig) 
 
 
 @sites(having="submit")
-def test_submissions_have_their_distance(site: Site, config: JobExecutorConfig) -> None:
+def test_E7_submissions_have_their_distance(site: Site, config: JobExecutorConfig) -> None:
     executor = limited(site, config, max_submission_rate=4)
     started = time.monotonic()
     jobs = [Job(shell("true")) for _ in range(4)]

@@ -55,7 +55,7 @@ def runs(file: Path) -> int:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("warned", ["dies", "ends-well"])
-def test_a_job_that_is_put_back_twice(
+def test_S8_a_job_that_is_put_back_twice(
     cluster: SimulatedCluster, kind: str, act: str, warned: str, tmp_path: Path
 ) -> None:
     """Its first runs are killed by the scheduler's signal, or take it for a reason to end with success."""

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -110,3 +111,11 @@ def test_a_second_reader_agrees(tmp_path: Path) -> None:
     assert (read.returncode, read.stderr) == (0, ""), read.stdout
     counts = dict(re.findall(r"^(\w+)\.json: ([0-9]+) cases$", read.stdout, re.MULTILINE))
     assert counts == {name: str(len(vectors["cases"])) for name, vectors in VECTORS.items()}
+
+
+def test_every_statement_is_proven_and_the_page_says_where() -> None:
+    script = SPEC.parent / "docs" / "coverage_table.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], check=False, timeout=60)
+    assert done.returncode == 0, "run `python docs/coverage_table.py`"
+    page = script.with_name("conformance.md").read_text()
+    assert all(re.search(rf"^\| {number} \|.*[a-z0-9].*\|$", page, re.MULTILINE) for number in NUMBERS)

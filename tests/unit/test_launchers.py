@@ -183,7 +183,7 @@ def chosen(launcher: str | None, custom: dict[str, Any], configured: dict[str, d
     return launcher_for(JobSpec(executable="x", launcher=launcher, attributes=attributes), configured)
 
 
-def test_options_come_from_the_configuration_and_the_job() -> None:
+def test_N2_options_come_from_the_configuration_and_the_job() -> None:
     configured: dict[str, dict[str, object]] = {"srun": {"overlap": True, "mpi": "pmix"}, "mpirun": {"v": True}}
     launcher = chosen("srun", {"srun.mpi": "pmi2", "srun.label": "", "slurm.constraint": "x"}, configured)
     assert launcher.options == {"overlap": True, "mpi": "pmi2", "label": ""}

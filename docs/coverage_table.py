@@ -1,0 +1,81 @@
+"""Writes the table of docs/conformance.md: `python docs/coverage_table.py`; --check only compares.
+
+For each statement of the specification: the tests of the conformance suite that prove it on a site, those of this
+repository, which carry its number in their names, and the test vectors for implementations in any language.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "conformance.md"
+BEGIN, END = "<!-- coverage: made by docs/coverage_table.py -->", "<!-- end of coverage -->"
+SUITE = ROOT / "src" / "psij_like" / "conformance" / "suite"
+
+
+def statements() -> list[str]:
+    """The numbers of the specification's statements."""
+    return re.findall(r"^- \*\*([A-Z][0-9]+)\*\* ", (ROOT / "spec" / "specification.md").read_text(), re.MULTILINE)
+
+
+def of_the_suite() -> dict[str, list[str]]:
+    """The tests of the suite, by the statements that they prove."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(SUITE.glob("test_*.py")):
+        for function in ast.parse(path.read_text()).body:
+            for mark in function.decorator_list if isinstance(function, ast.FunctionDef) else ():
+                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "proves":
+                    for number in mark.args:
+                        name = function.name.removeprefix("test_").replace("_", " ")
+                        found.setdefault(ast.literal_eval(number), []).append(name)
+    return found
+
+
+def of_the_repository() -> dict[str, int]:
+    """How many tests of this repository have a statement's number in their names."""
+    found: dict[str, int] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for name in re.findall(r"def (test_\w+)", path.read_text()):
+            for number in re.findall(r"_([A-Z][0-9]+)(?=_)", name):
+                found[number] = found.get(number, 0) + 1
+    return found
+
+
+def of_the_vectors() -> dict[str, list[str]]:
+    """The files of vectors, by the statements that they prove."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "spec" / "vectors").glob("*.json")):
+        for number in json.loads(path.read_text())["proves"]:
+            found.setdefault(number, []).append(path.name)
+    return found
+
+
+def text() -> str:
+    """The table."""
+    suite, repository, vectors = of_the_suite(), of_the_repository(), of_the_vectors()
+    lines = ["| statement | on a site, by the suite | tests of this repository | vectors |", "|---|---|---|---|"]
+    for number in statements():
+        proof = (", ".join(suite.get(number, ())), str(repository.get(number, "")), ", ".join(vectors.get(number, ())))
+        lines.append(f"| {number} | {' | '.join(proof)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(*flags: str) -> int:
+    """Rewrite the page; with --check: whether it is as the tests say."""
+    page = PAGE.read_text(encoding="utf-8")
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    made = f"{head}{BEGIN}\n\n{text()}\n{END}{tail}"
+    if "--check" in flags:
+        return int(made != page)
+    PAGE.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
