@@ -12,7 +12,7 @@ import itertools
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -213,18 +213,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _settings(option: Callable[[str], object]) -> Settings | None:
     if option("--psij-executor") is None:
         return None
-    names = (
-        "executor",
-        "url",
-        "launcher",
-        "queue",
-        "account",
-        "reservation",
-        "nodes",
-        "time_limit",
-        "directory",
-        "patience",
-    )
+    names = {one.name for one in fields(Settings)} - {"custom"}
     given = {name: option(f"--psij-{name.replace('_', '-')}") for name in names}
     given["custom"] = parse_custom(option("--psij-custom"))  # type: ignore[arg-type]
     if given["directory"]:
