@@ -117,6 +117,7 @@ def test_what_can_not_begin_says_why(
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert words in ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr
+    assert "unfinished" not in ran.stdout
     assert not (tmp_path / "report" / "report.json").exists()
 
 

@@ -152,7 +152,7 @@ class _Suite:
         self._threads.shutdown()
         told = {result.name for result in self.report.results}
         left = [item for item in session.items if item.name not in told]
-        for item in left:
+        for item in left if self._runs else ():  # else none was begun
             self.report.add(self._result(item, "unfinished", 0.0, "the run was interrupted"))
         self.report.close(complete=not left)
 
