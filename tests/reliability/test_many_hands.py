@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from executors.support import active, ended, shell, submit, until, until_released
+from executors.support import ended, shell, submit, until, until_released
 from psij_like import (
     Job,
     JobExecutor,
@@ -23,7 +22,6 @@ from psij_like import (
     JobState,
     SubmissionUnknownException,
     SubmitException,
-    wait_all,
 )
 from psij_like._engine import at_hand, processes, submitter
 from psij_like._engine.host import LocalHost
@@ -169,21 +167,30 @@ def test_local_jobs_of_another_machine_are_not_lost(tmp_path: Path, monkeypatch:
 
 
 def test_more_local_jobs_than_descriptors_are_recovered(tmp_path: Path) -> None:
-    go, most = tmp_path / "go", resource.getrlimit(resource.RLIMIT_NOFILE)
-    spare = len(os.listdir("/proc/self/fd"))
+    go = tmp_path / "go"
     left_behind("local", tmp_path / "psij", *[f"{until_released(go)}; exit 3"] * 60)
-    executor = local(tmp_path / "psij")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 30, most[1]))
+    script = """\
+import os, pathlib, resource, sys
+from datetime import timedelta
+from psij_like import Job, JobExecutor, JobExecutorConfig, JobSpec, JobState, wait_all
+executor = JobExecutor.get_instance("local", config=JobExecutorConfig(work_directory=sys.argv[1]))
+most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 30, most[1]))
+jobs = executor.recover()
+minute = timedelta(seconds=60)
+assert [job.wait(minute, JobState.ACTIVE).state for job in jobs] == [JobState.ACTIVE] * 60  # they are watched by now
+executor.submit(Job(JobSpec("/bin/true")))
+resource.setrlimit(resource.RLIMIT_NOFILE, most)
+pathlib.Path(sys.argv[2]).touch()
+assert wait_all(jobs, minute)
+assert {job.status.exit_code for job in jobs} == {3}
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script, str(tmp_path / "psij"), str(go)]
     try:
-        jobs = executor.recover()
-        for job in jobs:
-            active(job)  # so it is watched by now
-        submit(executor, shell("exit 0"))
+        subprocess.run(command, env=environment, check=True, timeout=200)
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, most)
         go.touch()
-    assert wait_all(jobs, timedelta(seconds=60))
-    assert {job.status.exit_code for job in jobs} == {3}
 
 
 @pytest.mark.usefixtures("cluster")
