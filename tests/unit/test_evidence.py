@@ -464,6 +464,31 @@ def test_a_signal_that_means_the_limit(seconds: float, received: int, known: dic
     assert outcome(verdict(**evidence)) == expected
 
 
+@pytest.mark.parametrize(
+    ("seconds", "code", "known", "expected"),
+    [
+        (60.0, 143, {}, (FAILED, Reason.TIMEOUT, 143)),
+        (61.0, 0, {}, (FAILED, Reason.TIMEOUT, 0)),
+        (30.0, 143, {}, (FAILED, Reason.SIGNAL, 143)),
+        (60.0, 143, {"limit_signals": frozenset()}, (FAILED, Reason.SIGNAL, 143)),
+        (60.0, 143, {"cancel_delivered": True}, (CANCELED, Reason.CANCELLED, 143)),
+        (60.0, 143, {"report": report(FAILED, reason=Reason.PREEMPTED)}, (FAILED, Reason.PREEMPTED, 143)),
+    ],
+)
+def test_a_signal_that_means_the_limit_of_which_no_scheduler_tells(
+    seconds: float, code: int, known: dict[str, Any], expected: object
+) -> None:
+    evidence = {
+        "record": ended(code, seconds=seconds, received=15),
+        "walltime": 60.0,
+        "limit_signals": frozenset([15]),
+        "unlisted": 100.0,
+        "details_asked": True,
+        **known,
+    }
+    assert outcome(verdict(**evidence)) == expected
+
+
 def test_a_signal_that_means_the_limit_without_a_record_of_the_end() -> None:
     killed = report(FAILED, reason=Reason.SIGNAL, signal=9, time=161.0)
     known = {"report": killed, "record": running(), "limit_signals": frozenset([9]), "trusted": True}

@@ -184,8 +184,8 @@ class Backend(ABC):
     """How many detail commands there are."""
     explains_late: ClassVar[bool] = False
     """Whether only the detail commands know that a job waits for what can not happen any more."""
-    limit_signals: ClassVar[frozenset[int]] = frozenset()
-    """The signals that end a job at its time limit, where the scheduler itself does not tell that cause."""
+    limit_signals: ClassVar[frozenset[int]] = frozenset([15])
+    """The signals that end a job at its time limit, for where the scheduler itself does not tell that cause."""
     reserved: ClassVar[frozenset[int]] = frozenset()
     """The exit codes that the scheduler gives a meaning of its own, and so gets as 1."""
     log: ClassVar[str | None] = None

@@ -239,10 +239,10 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         if by is None and not evidence.cancel_delivered and not evidence.details_asked:
             return Verdict(ask_details=True)  # accounting knows by whom
         return Verdict(_status(evidence, JobState.CANCELED, by or Reason.CANCELLED, report.message))
-    if report.state is JobState.FAILED and _overran(evidence, report) and not evidence.cancel_delivered:
-        return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     if report.reason not in (None, Reason.EXIT, Reason.SIGNAL):
         return Verdict(_status(evidence, JobState.FAILED, report.reason, report.message))
+    if report.state is JobState.FAILED and _overran(evidence):
+        return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     # Also a job that ended by itself just before: to the scheduler it was killed.
     killed = report.state is JobState.FAILED and (record is None or not record.clean or report.signal is not None)
     killed = killed and not _ended_before_cancel(evidence)
@@ -272,14 +272,15 @@ def _in_vain(evidence: Evidence) -> bool:
     return evidence.hopeless and evidence.record is None and not evidence.cancel_asked
 
 
-def _overran(evidence: Evidence, report: Report) -> bool:
+def _overran(evidence: Evidence) -> bool:
     """Whether one of the signals that mean the time limit ended the job, and that limit was reached."""
-    record = evidence.record
-    signals = {report.signal, record.received if record is not None else None}
-    if record is None or not record.events or evidence.walltime is None or not signals & evidence.limit_signals:
+    record, report = evidence.record, evidence.report
+    if record is None or not record.events or evidence.walltime is None or evidence.cancel_delivered:
         return False
-    end = record.ended or report.time
-    return end is not None and end - record.events[0][1] >= evidence.walltime - _CLOCK_MARGIN
+    signals = {record.received, report.signal if report is not None else None}
+    end = record.ended or (report.time if report is not None else None)
+    reached = end is not None and end - record.events[0][1] >= evidence.walltime - _CLOCK_MARGIN
+    return reached and not signals.isdisjoint(evidence.limit_signals)
 
 
 def _agree(record: Record, report: Report, evidence: Evidence) -> bool:
@@ -337,6 +338,9 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     facts[REASON] = str(Reason.EXIT)
     if _add_signal(facts, code):
         facts[REASON] = str(Reason.SIGNAL)
+    if _overran(evidence):
+        facts[REASON] = str(Reason.TIMEOUT)
+        return JobStatus(JobState.FAILED, record.ended, _SENTENCES[Reason.TIMEOUT], code, facts)
     message = None if code == 0 else exit_message(code)
     return JobStatus(JobState.COMPLETED if code == 0 else JobState.FAILED, record.ended, message, code, facts)
 
