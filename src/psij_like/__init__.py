@@ -8,7 +8,7 @@ executor.submit(job)
 print(job.wait())
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psij_like.capabilities import Capabilities
 from psij_like.dependencies import DependencyKind
@@ -30,7 +30,7 @@ from psij_like.resource_spec import ResourceSpec, ResourceSpecV1
 from psij_like.waiting import as_completed, wait_all
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from psij_like.futures import JobExecutorPool, JobFailed, JobFuture
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,9 @@ __all__ = [
     "JobAttributes",
     "JobExecutor",
     "JobExecutorConfig",
+    "JobExecutorPool",
+    "JobFailed",
+    "JobFuture",
     "JobInfo",
     "JobSpec",
     "JobState",
@@ -61,10 +64,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> "ModuleType":
+def __getattr__(name: str) -> Any:
     """Submodules that are not imported before somebody names them."""
-    if name in ("executors", "launchers", "serialize"):
-        from importlib import import_module  # noqa: PLC0415 - rarely needed
+    from importlib import import_module  # noqa: PLC0415 - rarely needed
 
+    if name in ("aio", "executors", "futures", "launchers", "serialize"):
         return import_module(f"{__name__}.{name}")
+    if name in ("JobExecutorPool", "JobFailed", "JobFuture"):
+        return getattr(import_module(f"{__name__}.futures"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from psij_like._checks import wrong_type
 from psij_like.exceptions import InvalidJobException, SubmitException
@@ -16,6 +16,8 @@ from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator
+
     from psij_like.job_executor import JobExecutor
 
 
@@ -169,6 +171,18 @@ class Job:
                     if self._waiters and event in self._waiters:
                         self._waiters.remove(event)
                     return self._status if _reached(self._status.state, targets) else None
+
+    def __await__(self) -> Generator[Any, None, JobStatus]:
+        """`await job`: its final status. Who stops waiting does not cancel the job."""
+        from psij_like import aio  # noqa: PLC0415 - asyncio is slow to import
+
+        return aio.end(self).__await__()
+
+    def statuses(self) -> AsyncIterator[JobStatus]:
+        """`async for status in job.statuses()`: its status, and every later one as it comes, up to the final one."""
+        from psij_like import aio  # noqa: PLC0415 - asyncio is slow to import
+
+        return aio.statuses(self)
 
     def __repr__(self) -> str:
         native = f", native_id={self._native_id!r}" if self._native_id is not None else ""

@@ -17,7 +17,9 @@ from psij_like.job import Job, StatusListener, checked_job, checked_listener
 
 if TYPE_CHECKING:
     from packaging.version import Version
+    from typing_extensions import Self
 
+    from psij_like.futures import JobFuture
     from psij_like.job_spec import JobSpec
     from psij_like.job_status import JobStatus
 
@@ -302,6 +304,43 @@ class JobExecutor(ABC):
         Raises:
             InvalidJobException: the job is not NEW.
         """
+
+    def future(self, job: Job) -> JobFuture[JobStatus]:
+        """Submit a job; a future of its final status, or of `JobFailed` if it is FAILED.
+
+        Raises:
+            InvalidJobException, SubmitException: as `submit`.
+        """
+        from psij_like import futures  # noqa: PLC0415 - slow to import, rarely needed
+
+        return futures.future(self, job)
+
+    def __enter__(self) -> Self:
+        """`with executor`: at its end all jobs that were submitted or attached here have ended.
+
+        Normally they are waited for. If an exception leaves the block (Ctrl-C, say), they are cancelled first.
+        """
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        jobs = self._open_jobs()
+        if kind is not None and jobs:
+            self.cancel_bulk(jobs)
+        for job in jobs:
+            job.wait()
+
+    async def __aenter__(self) -> Self:
+        """`async with executor`: as `with executor`, without blocking the event loop."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        from psij_like import aio  # noqa: PLC0415 - asyncio is slow to import
+
+        await aio.leave(self, kind is not None)
+
+    def _open_jobs(self) -> builtins.list[Job]:
+        """The unfinished jobs that were submitted or attached here, those that wait for their submission included."""
+        return []
 
     def _follow_here(self, job: Job) -> None:
         """In a forked child: follow a job that the parent submitted or attached.

@@ -21,7 +21,17 @@ PUBLISHED = {
     *("UnreachableStateException", "__version__"),
 }
 OURS = {
-    *("BulkSubmitException", "Capabilities", "DependencyKind", "JobInfo", "Reason", "SubmissionUnknownException"),
+    *(
+        "BulkSubmitException",
+        "Capabilities",
+        "DependencyKind",
+        "JobExecutorPool",
+        "JobFailed",
+        "JobFuture",
+        "JobInfo",
+        "Reason",
+        "SubmissionUnknownException",
+    ),
     *("as_completed", "wait_all"),
 }
 

@@ -256,6 +256,9 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.release`."""
         self._deliver_release(self._native_id(job, "released"))
 
+    def _open_jobs(self) -> builtins.list[Job]:
+        return [*builtins.list(self._waiting), *builtins.list(self._unfinished)]
+
     def list(self) -> builtins.list[str]:
         """See `JobExecutor.list`."""
         unfinished = builtins.list(self._unfinished)  # at once: other threads add and remove
