@@ -192,6 +192,11 @@ class JobExecutor(ABC):
         """What this executor can do. Nothing is asked for that: what a site's scheduler lacks may not be known yet."""
         return Capabilities(self.name, self._VERSION_)
 
+    @property
+    def trouble(self) -> str:
+        """Why this executor can not be used on this machine; empty if nothing is known to be in the way."""
+        return ""
+
     @abstractmethod
     def submit(self, job: Job) -> None:
         """Hand a job over to the backend. On return it is there, and `job.native_id` is set.

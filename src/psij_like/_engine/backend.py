@@ -121,6 +121,8 @@ class Backend(ABC):
     """Further names of the executor, and so further prefixes."""
     install_hint: ClassVar[str]
     """What to do when the scheduler's commands are missing."""
+    commands: ClassVar[tuple[str, ...]] = ()
+    """Commands that are in PATH where the scheduler is, and not all where another one is."""
     native_ids: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9_.@+-]*"
     """What a native id looks like (a regular expression). Anything else is never asked about: one odd id can spoil
     the answer about all others."""

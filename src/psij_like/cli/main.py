@@ -11,6 +11,16 @@ from psij_like import __version__
 
 # Each is defined in the module of its name, and imported when it is used: the help of all is to come at once.
 _COMMANDS = {
+    "submit": "Submit a job that runs COMMAND, and print its native id alone.",
+    "run": "Run COMMAND as a job: its output is shown as it comes.",
+    "status": "Ask about JOBS.",
+    "wait": "Wait until JOBS have ended.",
+    "info": "Tell all that is known of a JOB.",
+    "cancel": "Ask for JOBS to be cancelled.",
+    "hold": "Keep waiting JOBS from starting.",
+    "release": "Let held JOBS start.",
+    "script": "Show what the scheduler would be told of a job that runs COMMAND.",
+    "executors": "Tell which executors there are, and which can be used here.",
     "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
 }

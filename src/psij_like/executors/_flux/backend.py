@@ -32,6 +32,7 @@ class Flux(Backend):
     """What is true of Flux."""
 
     name = "flux"
+    commands = ("flux",)
     install_hint = "install flux-core, or load the module that provides the flux command"
     native_ids = ids.FORM
     id_example = "f2WtWfV"

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -124,6 +125,12 @@ class BatchSchedulerExecutor(ThrottledExecutor):
             refused=tuple(field for field, _ in backend.refused),
             status=True,
         )
+
+    @property
+    def trouble(self) -> str:
+        """See `JobExecutor.trouble`. No command is run."""
+        missing = [command for command in self._backend.commands if shutil.which(command) is None]
+        return f"{' and '.join(missing)} not in PATH: {self._backend.install_hint}" if missing else ""
 
     @property
     def commands_run(self) -> dict[str, int]:

@@ -48,6 +48,7 @@ class Cobalt(Backend):
     """What is true of Cobalt."""
 
     name = "cobalt"
+    commands = ("qsub", "cqwait")
     install_hint = "install Cobalt's client commands, or load the module that provides them"
     native_ids = r"[1-9][0-9]{0,11}"
     id_example = "1234"

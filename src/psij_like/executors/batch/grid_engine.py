@@ -56,6 +56,7 @@ class GridEngine(Backend):
 
     name = "grid_engine"
     aliases = ("sge",)
+    commands = ("qsub", "qconf")
     install_hint = "install Grid Engine's client commands (Debian: gridengine-client), or source its settings.sh"
     native_ids = r"[1-9][0-9]{0,9}(?:\.[0-9]{1,9})?"
     id_example = "1234"

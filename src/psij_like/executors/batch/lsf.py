@@ -60,6 +60,7 @@ class Lsf(Backend):
     """What is true of LSF."""
 
     name = "lsf"
+    commands = ("bsub", "bjobs")
     install_hint = "source LSF's profile.lsf, or load the module that provides bsub"
     native_ids = r"[0-9]{1,12}(?:\[[0-9]{1,9}\])?"
     id_example = "1234"

@@ -51,6 +51,7 @@ class Pbs(Qsub):
 
     name = "pbs"
     aliases = ("pbspro",)
+    commands = ("qsub", "pbs_rsub")
     install_hint = "install the PBS client commands (openpbs-client), or load the module that provides them"
     native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.-]+"
     id_example = "1234.server"

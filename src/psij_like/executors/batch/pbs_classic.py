@@ -39,6 +39,7 @@ class PbsClassic(Qsub):
 
     name = "pbs_classic"
     aliases = ("torque",)
+    commands = ("qsub", "qchkpt")
     install_hint = "install Torque's client commands, or load the module that provides them"
     # Torque deletes a job that is to start "after" one that runs already.
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {

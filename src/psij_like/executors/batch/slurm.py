@@ -62,6 +62,7 @@ class Slurm(Backend):
     """What is true of Slurm."""
 
     name = "slurm"
+    commands = ("sbatch", "squeue")
     install_hint = "install Slurm's client commands (Debian: slurm-client), or load the module that provides them"
     native_ids = r"[1-9][0-9]{0,8}(?:[_+][0-9]{1,9})?"
     id_example = "1234"

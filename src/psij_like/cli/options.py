@@ -1,0 +1,234 @@
+"""What several commands take: which executor, and what a job is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from psij_like.job_executor import JobExecutor
+    from psij_like.job_spec import JobSpec
+    from psij_like.job_status import JobStatus
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+_EXECUTOR = (
+    click.option("-e", "--executor", required=True, envvar="PSIJ_EXECUTOR", help="Who runs jobs, such as slurm."),
+    click.option("--url", envvar="PSIJ_URL", help="Which instance of the backend."),
+    click.option(
+        "--work-directory",
+        envvar="PSIJ_WORK_DIRECTORY",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Where jobs are remembered.  [default: ~/.psij-like/work]",
+    ),
+)
+_RESOURCES = (
+    click.option("--nodes", "node_count", type=int, help="Number of nodes."),
+    click.option("-n", "--processes", "process_count", type=int, help="Number of processes."),
+    click.option("--per-node", "processes_per_node", type=int, help="Processes on each node."),
+    click.option("--cores", "cpu_cores_per_process", type=int, help="Cores of each process."),
+    click.option("--gpus", "gpu_cores_per_process", type=int, help="GPUs of each process."),
+    click.option("--memory", metavar="BYTES", help="Of the whole job, in bytes; or such as 500M or 4G."),
+    click.option("--exclusive", "exclusive_node_use", is_flag=True, default=None, help="No other jobs on its nodes."),
+)
+_ATTRIBUTES = (
+    click.option("-t", "--walltime", metavar="TIME", help="Time limit: 1:30:00, 90 (minutes), 2h30m, 1-12:00:00."),
+    click.option("-q", "--queue", "queue_name", help="Queue, or partition."),
+    click.option("-A", "--account", help="Account, or project."),
+    click.option("--reservation", "reservation_id", help="Reservation."),
+    click.option("--after", "dependencies", multiple=True, metavar="KIND:ID", help="Wait for a job: afterok:1234."),
+    click.option("--custom", multiple=True, metavar="NAME=VALUE", help="A scheduler's own option: slurm.qos=debug."),
+)
+_JOB = (
+    click.option("--name", help="Name of the job."),
+    click.option("-d", "--directory", help="Where it runs.  [default: here]"),
+    click.option("-i", "--stdin", "stdin_path", help="File for its standard input."),
+    click.option("-o", "--stdout", "stdout_path", help="File for its standard output."),
+    click.option("--stderr", "stderr_path", help="File for its standard error."),
+    click.option(
+        "-E", "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable; without a value: that of here."
+    ),
+    click.option("--no-inherit", "alone", is_flag=True, help="Without the variables of here."),
+    click.option("-l", "--launcher", help="What starts its processes, such as mpirun."),
+    click.option("--pre-launch", help="Shell script that is sourced before."),
+    click.option("--post-launch", help="Shell script that is sourced after."),
+    click.option("--stage-in", multiple=True, metavar="SOURCE=TARGET", help="Copy a file to the job first."),
+    click.option("--stage-out", multiple=True, metavar="SOURCE=TARGET", help="Copy a file away when it is over."),
+    click.option("--cleanup", multiple=True, metavar="PATH", help="Remove it when all is over."),
+    click.option(
+        "--spec",
+        type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+        help="JSON file with the job's specification, which options change; - is standard input.",
+    ),
+    click.argument("command", nargs=-1, type=click.UNPROCESSED),
+)
+
+
+def _all(options: tuple[Callable[[Function], Function], ...]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+takes_executor = _all(_EXECUTOR)
+takes_job = _all((*_JOB, *_RESOURCES, *_ATTRIBUTES))
+takes_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def words(status: JobStatus | None) -> str:
+    """A status, for people."""
+    if status is None:
+        return "unknown"
+    reason = f" ({status.reason})" if status.reason is not None else ""
+    return f"{status.state}{reason}" + (f": {status.message}" if status.message else "")
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Within it what the library refuses is told as a command line's errors are: a sentence, and no traceback."""
+    from psij_like.exceptions import InvalidJobException, SubmitException  # noqa: PLC0415 - only if it is used
+
+    try:
+        yield
+    except InvalidJobException as error:
+        raise click.UsageError(str(error)) from error
+    except SubmitException as error:
+        raise click.ClickException(str(error)) from error
+
+
+def executor_of(given: dict[str, Any]) -> JobExecutor:
+    """The executor that is meant; its options are taken out of what was given."""
+    from psij_like.job_executor import JobExecutor, JobExecutorConfig  # noqa: PLC0415 - only if it is used
+
+    where = given.pop("work_directory")
+    config = None if where is None else JobExecutorConfig(work_directory=where)
+    try:
+        return JobExecutor.get_instance(given.pop("executor"), url=given.pop("url"), config=config)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def spec_of(given: dict[str, Any]) -> JobSpec:
+    """The job that is meant: its file, changed by options.
+
+    Raises:
+        click.UsageError: there is no command, or an option can not be understood.
+        InvalidJobException: the job is wrong in itself.
+    """
+    from psij_like.serialize import JSONSerializer, spec_from_dict  # noqa: PLC0415 - only if it is used
+
+    data: dict[str, Any] = {}
+    if given["spec"]:
+        with click.open_file(given["spec"], encoding="utf-8") as file:
+            text = file.read()
+        with told():
+            JSONSerializer().loads(text)  # tells best what is wrong
+        data = json.loads(text)
+    for name in (
+        "name",
+        "directory",
+        "stdin_path",
+        "stdout_path",
+        "stderr_path",
+        "launcher",
+        "pre_launch",
+        "post_launch",
+    ):
+        if given[name] is not None:
+            data[name] = given[name]
+    if data.get("directory") and not str(data["directory"]).startswith(("/", "~")):
+        data["directory"] = str(Path(data["directory"]).absolute())
+    if given["command"]:
+        data["executable"], *data["arguments"] = given["command"]
+    if not data.get("executable"):
+        raise click.UsageError("there is no command to run; give one after --, or a file with --spec")
+    if given["env"]:
+        data["environment"] = {**(data.get("environment") or {}), **dict(map(_variable, given["env"]))}
+    if given["alone"]:
+        data["inherit_environment"] = False
+    for name in ("stage_in", "stage_out"):
+        if given[name]:
+            data[name] = [*(data.get(name) or ()), *map(_transfer, given[name])]
+    if given["cleanup"]:
+        data["cleanup"] = [*(data.get("cleanup") or ()), *given["cleanup"]]
+    _add(data, "resources", _resources(given))
+    _add(data, "attributes", _attributes(given))
+    return spec_from_dict(data)
+
+
+def _add(data: dict[str, Any], name: str, fields: dict[str, Any]) -> None:
+    if fields:
+        data[name] = {**(data.get(name) or {}), **fields}
+
+
+def _resources(given: dict[str, Any]) -> dict[str, Any]:
+    names = [
+        *("node_count", "process_count", "processes_per_node", "cpu_cores_per_process", "gpu_cores_per_process"),
+        "exclusive_node_use",
+    ]
+    fields = {name: given[name] for name in names if given[name] is not None}
+    if given["memory"] is not None:
+        fields["memory"] = _bytes(given["memory"])
+    return fields
+
+
+def _attributes(given: dict[str, Any]) -> dict[str, Any]:
+    from psij_like.job_attributes import JobAttributes  # noqa: PLC0415 - only if it is used
+
+    fields = {name: given[name] for name in ("queue_name", "account", "reservation_id") if given[name] is not None}
+    if given["walltime"] is not None:
+        try:
+            fields["duration"] = JobAttributes.parse_walltime(given["walltime"]).total_seconds()
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--walltime") from error
+    if given["dependencies"]:
+        kinds: dict[str, list[str]] = {}
+        for text in given["dependencies"]:
+            kind, _, native_id = text.partition(":")
+            if not native_id:
+                raise click.BadParameter(f"{text!r} is not KIND:ID, such as afterok:1234", param_hint="--after")
+            kinds.setdefault(kind, []).append(native_id)
+        fields["dependencies"] = kinds
+    if given["custom"]:
+        fields["custom_attributes"] = dict(_pair(text, "--custom") for text in given["custom"])
+    return fields
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+    return name, value
+
+
+def _variable(text: str) -> tuple[str, str]:
+    if "=" not in text and text in os.environ:
+        return text, os.environ[text].replace("${", "$${")
+    name, value = _pair(text, "--env")
+    return name, value
+
+
+def _transfer(text: str) -> dict[str, str]:
+    source, sign, target = text.partition("=")
+    if not (source and sign and target):
+        raise click.BadParameter(f"{text!r} is not SOURCE=TARGET", param_hint="--stage-in, --stage-out")
+    return {"source": source, "target": target}
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no number of bytes, such as 500M or 4G", param_hint="--memory")
+    return int(float(match[1]) * _UNITS[match[2].lower()])

@@ -1,0 +1,25 @@
+"""`psij-like script`: show what would be submitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from psij_like.cli.options import executor_of, spec_of, takes_executor, takes_job, told
+
+
+@click.command
+@takes_executor
+@takes_job
+def command(**given: Any) -> None:
+    """Show what the scheduler would be told of a job that runs COMMAND. Nothing is sent or written."""
+    from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor  # noqa: PLC0415
+    from psij_like.job import Job  # noqa: PLC0415 - only if it is called
+
+    executor = executor_of(given)
+    if not isinstance(executor, BatchSchedulerExecutor):
+        raise click.UsageError(f"{executor.name} has no scripts: its jobs are processes of this machine")
+    with told():
+        text = executor.script(Job(spec_of(given)))
+    click.echo(text, nl=False)
