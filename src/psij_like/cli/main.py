@@ -12,6 +12,7 @@ from psij_like import __version__
 # Each is defined in the module of its name, and imported when it is used: the help of all is to come at once.
 _COMMANDS = {
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
+    "dashboard": "Collect the reports of conformance runs, and show them.",
 }
 
 

@@ -1,0 +1,75 @@
+"""What a reader asks for: which results, of which time, and which page of them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from sqlalchemy import ColumnElement
+
+from psij_like.dashboard.outcomes import Overall
+from psij_like.dashboard.tables import Run, Series, Site
+
+
+def _storable(text: str | None) -> str | None:
+    if text is not None and "\0" in text:
+        raise ValueError("there is no such name")
+    return text
+
+
+_ABSENT_IF_EMPTY = BeforeValidator(lambda value: value or None)  # as forms send what was not filled in
+_Text = Annotated[str | None, _ABSENT_IF_EMPTY, AfterValidator(_storable)]
+_Date = Annotated[date | None, _ABSENT_IF_EMPTY]
+
+
+class Filters(BaseModel):
+    """Which results; what is absent does not limit them. Dates are UTC's, both included."""
+
+    model_config = ConfigDict(frozen=True)
+
+    institution: _Text = None
+    executor: _Text = None
+    version: Annotated[_Text, Field(description="name and version of the library, such as `psij-like 1.0`")] = None
+    outcome: Annotated[Overall | None, _ABSENT_IF_EMPTY] = None
+    since: _Date = None
+    until: _Date = None
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    @property
+    def active(self) -> bool:
+        """Whether anything limits the results."""
+        return bool(self.query(page=None))
+
+    def query(self, **changes: object) -> dict[str, str]:
+        """As the query of an address, with these changes."""
+        values = {**self.model_dump(mode="json"), **changes}
+        if values["page"] == 1:
+            del values["page"]
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    def of_series(self) -> list[ColumnElement[bool]]:
+        """Conditions on `Series` joined to its `Site` and its newest `Run`."""
+        return [*self._common(Series.executor, Series.version), *self._of_run()]
+
+    def of_runs(self) -> list[ColumnElement[bool]]:
+        """Conditions on `Run` joined to its `Site`."""
+        return [*self._common(Run.executor, Run.version), *self._of_run()]
+
+    def _common(self, executor: object, version: object) -> list[ColumnElement[bool]]:
+        wanted = (Site.institution, self.institution), (executor, self.executor), (version, self.version)
+        return [column == value for column, value in wanted if value is not None]  # type: ignore[misc]
+
+    def _of_run(self) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if self.outcome is not None:
+            conditions.append(Run.outcome == self.outcome.value)
+        if self.since is not None:
+            conditions.append(Run.started >= _midnight(self.since))
+        if self.until is not None:
+            conditions.append(Run.started < _midnight(self.until) + timedelta(days=1).total_seconds())
+        return conditions
+
+
+def _midnight(day: date) -> float:
+    return datetime.combine(day, time(), timezone.utc).timestamp()
