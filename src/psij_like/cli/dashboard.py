@@ -28,15 +28,22 @@ _database = click.option(
 
 
 @contextmanager
+def _extra() -> Iterator[None]:
+    """Within it is imported what may be missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise click.ClickException(f"{error}; install it with: pip install 'psij-like[dashboard]'") from error
+
+
+@contextmanager
 def _opened(url: str) -> Iterator[Database]:
     """The database, its errors made those of the command line."""
-    try:
+    with _extra():
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - it may be missing
 
         from psij_like.dashboard.database import Database, DatabaseError  # noqa: PLC0415
         from psij_like.dashboard.tokens import TokenError  # noqa: PLC0415
-    except ImportError as error:
-        raise click.ClickException(f"{error}; install it with: pip install 'psij-like[dashboard]'") from error
     try:
         database = Database(url)
         try:
@@ -53,8 +60,8 @@ def _opened(url: str) -> Iterator[Database]:
 @contextmanager
 def _ready(url: str) -> Iterator[Database]:
     with _opened(url) as database:
-        from psij_like.dashboard.migrating import make_ready  # noqa: PLC0415
-
+        with _extra():
+            from psij_like.dashboard.migrating import make_ready  # noqa: PLC0415
         make_ready(database)
         yield database
 
@@ -75,9 +82,9 @@ def command() -> None:
 def serve(url: str, host: str, port: int, proxy: str, root_path: str, max_report_mib: int, wrong_tokens: str) -> None:
     """Receive reports and show them, until it is told to end."""
     with _ready(url) as database:
-        from psij_like.dashboard import server  # noqa: PLC0415
-        from psij_like.dashboard.app import make_app  # noqa: PLC0415
-
+        with _extra():
+            from psij_like.dashboard import server  # noqa: PLC0415
+            from psij_like.dashboard.app import make_app  # noqa: PLC0415
         try:
             app = make_app(database, max_report_bytes=max_report_mib * 1024 * 1024, wrong_tokens=wrong_tokens)
         except ValueError as error:
@@ -143,8 +150,8 @@ def revoke(url: str, key: str) -> None:
 def migrate(url: str) -> None:
     """Bring the database to the tables of this version. Make a backup first."""
     with _opened(url) as database:
-        from psij_like.dashboard.migrating import migrate as make_changes  # noqa: PLC0415
-
+        with _extra():
+            from psij_like.dashboard.migrating import migrate as make_changes  # noqa: PLC0415
         made = make_changes(database)
     click.echo("\n".join(f"made: {change}" for change in made) or "nothing to do")
 
@@ -155,8 +162,8 @@ def migrate(url: str) -> None:
 def export(url: str, directory: Path) -> None:
     """Write all pages into DIRECTORY, as files that need no server."""
     with _ready(url) as database:
-        from psij_like.dashboard.exporting import ExportError, export_pages  # noqa: PLC0415
-
+        with _extra():
+            from psij_like.dashboard.exporting import ExportError, export_pages  # noqa: PLC0415
         try:
             count = export_pages(database, directory)
         except ExportError as error:

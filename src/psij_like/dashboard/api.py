@@ -10,6 +10,7 @@ import anyio
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from psij_like.dashboard import queries
 from psij_like.dashboard.database import Database
@@ -51,7 +52,7 @@ class WholeRun:
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
-        400: "It is not JSON",
+        400: "It did not come whole",
         401: "The token is missing or wrong",
         403: "The token is revoked, or another site's",
         408: "It did not come in time",
@@ -121,7 +122,7 @@ async def _body(request: Request) -> bytes:
     """What is sent, as far as the limit allows.
 
     Raises:
-        HTTPException: 408, 413 or 415.
+        HTTPException: 400, 408, 413 or 415.
     """
     limit: int = request.app.state.max_report_bytes
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -138,6 +139,8 @@ async def _body(request: Request) -> bytes:
                 data += part
                 if len(data) > limit:
                     raise too_large
+    except ClientDisconnect as error:  # nobody reads this; it is no fault of ours that the log should tell
+        raise HTTPException(400, "the report did not come whole") from error
     except TimeoutError as error:
         raise HTTPException(408, f"the report did not come within {_TO_SEND} seconds") from error
     return bytes(data)

@@ -19,7 +19,8 @@ def _storable(text: str | None) -> str | None:
 
 
 _ABSENT_IF_EMPTY = BeforeValidator(lambda value: value or None)  # as forms send what was not filled in
-_Text = Annotated[str | None, _ABSENT_IF_EMPTY, AfterValidator(_storable)]
+Name = Annotated[str | None, _ABSENT_IF_EMPTY, AfterValidator(_storable)]
+"""Of something that may be in the database."""
 _Date = Annotated[date | None, _ABSENT_IF_EMPTY]
 
 
@@ -28,9 +29,9 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    institution: _Text = None
-    executor: _Text = None
-    version: Annotated[_Text, Field(description="name and version of the library, such as `psij-like 1.0`")] = None
+    institution: Name = None
+    executor: Name = None
+    version: Annotated[Name, Field(description="name and version of the library, such as `psij-like 1.0`")] = None
     outcome: Annotated[Overall | None, _ABSENT_IF_EMPTY] = None
     since: _Date = None
     until: _Date = None

@@ -39,7 +39,7 @@ def make_ready(database: Database) -> None:
         migrate(database)
     elif due:
         raise DatabaseError(
-            f"the database {database.shown_url} lacks {len(due)} changes of this version ({'; '.join(due)});"
+            f"the database {database.shown_url} lacks changes of this version ({'; '.join(due)});"
             " make a backup and run: psij-like dashboard migrate"
         )
 
@@ -58,7 +58,7 @@ def _is_empty(database: Database) -> bool:
 def _due(database: Database) -> list[str]:
     scripts = ScriptDirectory.from_config(_config())
     with database.reading() as connection:
-        tables = inspect(connection).get_table_names()
+        tables = sorted(set(inspect(connection).get_table_names()) - {"alembic_version"})
         at = MigrationContext.configure(connection).get_current_revision()
     if at is None and tables:
         raise DatabaseError(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from psij_like.dashboard import queries, wording
 from psij_like.dashboard.charts import line_chart, trend_of
 from psij_like.dashboard.database import Database
-from psij_like.dashboard.filters import Filters
+from psij_like.dashboard.filters import Filters, Name
 from psij_like.dashboard.links import Links
 from psij_like.dashboard.outcomes import Overall
 from psij_like.dashboard.security import POLICY
@@ -174,7 +174,7 @@ def flaky(request: Request, filters: Asked) -> Response:
 
 
 @router.get("/sites/{site_id}/badge.svg")
-def badge(request: Request, site_id: int, executor: str | None = None) -> Response:
+def badge(request: Request, site_id: int, executor: Annotated[Name, Query()] = None) -> Response:
     """What a site, or one executor there, last came to: a small picture for other pages."""
     with _database(request).reading() as connection:
         site = _site(connection, site_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SITES_A_PAGE = 20
 LINES_A_PAGE = 50
+_RUN_ID = re.compile("[0-9a-f]{32}")
+_LARGEST_ID = 2**31 - 1  # that every database takes
 _MOST_POINTS = 5000  # runs that a trend is made from
 
 T = TypeVar("T")
@@ -175,6 +178,8 @@ def choices(connection: Connection) -> Choices:
 
 def find_site(connection: Connection, site_id: int) -> SiteLine | None:
     """A site by its id."""
+    if not 0 < site_id <= _LARGEST_ID:
+        return None
     row = connection.execute(select(Site.id, Site.name, Site.institution).where(Site.id == site_id)).one_or_none()
     return None if row is None else SiteLine(*row)
 
@@ -223,6 +228,8 @@ def runs(connection: Connection, filters: Filters, site_id: int | None = None) -
 
 def find_run(connection: Connection, run_id: str) -> tuple[RunLine, dict[str, Any]] | None:
     """A run and its whole report."""
+    if not _RUN_ID.fullmatch(run_id):
+        return None
     row = connection.execute(
         _lines()
         .add_columns(tables.Report.body)

@@ -110,6 +110,15 @@ def read_report(data: bytes, now: float) -> Report:
     if wrong is not None:
         raise ReportError(_sentence(wrong))
     _check_requirements(parsed["results"])
+    return report_of(parsed, now)
+
+
+def report_of(parsed: dict[str, Any], now: float) -> Report:
+    """The report in what the schema was found to allow.
+
+    Raises:
+        ReportError: if a name or a time in it can not be kept.
+    """
     executor, library, site = parsed["executor"], parsed["library"], parsed.get("site", {})
     return Report(
         run_id=parsed["run_id"],
