@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, timezone
-from typing import Annotated
+from datetime import date, datetime, time, timezone
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy import ColumnElement
+from sqlalchemy.orm import InstrumentedAttribute
 
 from psij_like.dashboard.outcomes import Overall
 from psij_like.dashboard.tables import Run, Series, Site
@@ -22,6 +23,11 @@ _ABSENT_IF_EMPTY = BeforeValidator(lambda value: value or None)  # as forms send
 Name = Annotated[str | None, _ABSENT_IF_EMPTY, AfterValidator(_storable)]
 """Of something that may be in the database."""
 _Date = Annotated[date | None, _ABSENT_IF_EMPTY]
+
+
+_Text: TypeAlias = InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
+_Time: TypeAlias = InstrumentedAttribute[float] | InstrumentedAttribute[float | None]
+_DAY = 86400.0
 
 
 class Filters(BaseModel):
@@ -50,25 +56,27 @@ class Filters(BaseModel):
         return {name: str(value) for name, value in values.items() if value is not None}
 
     def of_series(self) -> list[ColumnElement[bool]]:
-        """Conditions on `Series` joined to its `Site` and its newest `Run`."""
-        return [*self._common(Series.executor, Series.version), *self._of_run()]
+        """Conditions on `Series` joined to its `Site`; outcome and time are those of the newest run."""
+        return self._conditions(Series.executor, Series.version, Series.newest_outcome, Series.newest_started)
 
     def of_runs(self) -> list[ColumnElement[bool]]:
         """Conditions on `Run` joined to its `Site`."""
-        return [*self._common(Run.executor, Run.version), *self._of_run()]
+        return self._conditions(Run.executor, Run.version, Run.outcome, Run.started)
 
-    def _common(self, executor: object, version: object) -> list[ColumnElement[bool]]:
-        wanted = (Site.institution, self.institution), (executor, self.executor), (version, self.version)
-        return [column == value for column, value in wanted if value is not None]  # type: ignore[misc]
-
-    def _of_run(self) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
+    def _conditions(self, executor: _Text, version: _Text, outcome: _Text, started: _Time) -> list[ColumnElement[bool]]:
+        conditions = []
+        if self.institution is not None:
+            conditions.append(Site.institution == self.institution)
+        if self.executor is not None:
+            conditions.append(executor == self.executor)
+        if self.version is not None:
+            conditions.append(version == self.version)
         if self.outcome is not None:
-            conditions.append(Run.outcome == self.outcome.value)
+            conditions.append(outcome == self.outcome.value)
         if self.since is not None:
-            conditions.append(Run.started >= _midnight(self.since))
+            conditions.append(started >= _midnight(self.since))
         if self.until is not None:
-            conditions.append(Run.started < _midnight(self.until) + timedelta(days=1).total_seconds())
+            conditions.append(started < _midnight(self.until) + _DAY)
         return conditions
 
 

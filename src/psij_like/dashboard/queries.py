@@ -154,7 +154,12 @@ def _lines() -> _Statement:
 
 def _newest() -> _Statement:
     """The newest run of each series."""
-    return select(*_LINE).select_from(Series).join(Run, Run.id == Series.newest_run_id).join(Site)
+    return (
+        select(*_LINE)
+        .select_from(Series)
+        .join(Run, Run.id == Series.newest_run_id)
+        .join(Site, Site.id == Series.site_id)
+    )
 
 
 def _line(row: Sequence[Any]) -> RunLine:
@@ -191,7 +196,7 @@ def sites(connection: Connection, filters: Filters) -> Page[SiteResults]:
     """
     wanted = select(Site.id, Site.name, Site.institution).order_by(Site.institution, Site.name)
     if filters.active:
-        series = select(Series.site_id).join(Run, Run.id == Series.newest_run_id).join(Site)
+        series = select(Series.site_id).join(Site, Site.id == Series.site_id)
         wanted = wanted.where(Site.id.in_(series.where(*filters.of_series())))
     found = connection.execute(_page(wanted, filters.page, SITES_A_PAGE)).all()
     shown = [SiteLine(row[0], row[1], row[2]) for row in found[:SITES_A_PAGE]]
@@ -317,10 +322,7 @@ def requirement_counts(connection: Connection, filters: Filters) -> dict[str, di
     """How many of the newest runs say what: {requirement: {executor: {outcome: count}}}."""
     counts: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     rows = connection.execute(
-        select(Series.executor, Series.requirements)
-        .join(Run, Run.id == Series.newest_run_id)
-        .join(Site, Site.id == Series.site_id)
-        .where(*_latest(filters))
+        select(Series.executor, Series.requirements).join(Site, Site.id == Series.site_id).where(*_latest(filters))
     )
     for executor, outcomes in rows:
         for requirement, outcome in json.loads(outcomes).items():

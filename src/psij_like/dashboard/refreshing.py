@@ -39,6 +39,7 @@ class _Past:
 class _News:
     run_id: int
     started: float
+    outcome: str
     requirements: dict[str, str]
     past: dict[tuple[str, str], _Past] = field(default_factory=lambda: defaultdict(_Past))
 
@@ -49,7 +50,12 @@ def refresh(connection: Connection, series_id: int) -> None:
     connection.execute(
         update(Series)
         .where(Series.id == series_id)
-        .values(newest_run_id=news.run_id, newest_started=news.started, requirements=json.dumps(news.requirements))
+        .values(
+            newest_run_id=news.run_id,
+            newest_started=news.started,
+            newest_outcome=news.outcome,
+            requirements=json.dumps(news.requirements),
+        )
     )
     _mark_current(connection, series_id)
     connection.execute(delete(Flaky).where(Flaky.series_id == series_id))
@@ -71,14 +77,15 @@ def refresh(connection: Connection, series_id: int) -> None:
 
 def _news(connection: Connection, series_id: int) -> _News:
     runs = connection.execute(
-        select(Run.id, Run.started, Run.outcomes, Roster.tests)
+        select(Run.id, Run.started, Run.outcome, Run.outcomes, Roster.tests)
         .join(Roster, Roster.id == Run.roster_id)
         .where(Run.series_id == series_id)
         .order_by(Run.started.desc(), Run.id.desc())
         .limit(RECENT)
     ).all()
     newest = runs[0]
-    news = _News(newest.id, newest.started, requirement_outcomes(newest.tests, newest.outcomes))
+    requirements = requirement_outcomes(newest.tests, newest.outcomes)
+    news = _News(newest.id, newest.started, newest.outcome, requirements)
     for run in reversed(runs):
         letters: dict[tuple[str, str], list[str]] = defaultdict(list)
         for (kind, name, _), letter in zip(tests_of(run.tests), run.outcomes, strict=True):

@@ -65,7 +65,7 @@ def add_run(connection: Connection, site_id: int, report: Report, received: floa
             "launcher": report.launcher,
             "version": report.version,
         },
-        {"newest_run_id": None, "newest_started": None, "current": False, "requirements": "{}"},
+        {"current": False, "requirements": "{}"},
     )
     run = _row(report) | {
         "series_id": series_id,

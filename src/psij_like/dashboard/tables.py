@@ -72,6 +72,7 @@ class Series(Base):
     # Derived from the runs, by `refreshing`:
     newest_run_id: Mapped[int | None]
     newest_started: Mapped[float | None] = mapped_column(index=True)
+    newest_outcome: Mapped[str | None]
     current: Mapped[bool] = mapped_column(index=True)  # no other version has a newer run there
     requirements: Mapped[str]  # JSON: {requirement: outcome} of the newest run
 

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("newest_run_id", sa.Integer(), nullable=True),
         sa.Column("newest_started", sa.Double(), nullable=True),
+        sa.Column("newest_outcome", sa.Text(), nullable=True),
         sa.Column("current", sa.Boolean(), nullable=False),
         sa.Column("requirements", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_series_site_id")),
