@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
 from dashboard.network import fill
 from dashboard.reports import places
 from dashboard.servers import serving
 from dashboard.timing import medians, table
 from psij_like.dashboard.database import Database
-from psij_like.dashboard.migrating import migrate
 
 LIMIT = 0.2  # seconds, for the median of each page: about ten times what it takes on an idle machine
 
 
-def test_pages_are_quick_with_much_in_the_database(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/dashboard.sqlite"
-    database = Database(url)
-    migrate(database)
+@pytest.mark.timeout(600)
+def test_pages_are_quick_with_much_in_the_database(database: Database, empty_database: str) -> None:
     fill(database, places(500), 40)
-    database.close()
-    with serving(url) as server:
+    with serving(empty_database) as server:
         timed = medians(server, rounds=5)
     assert [one.what for one in timed if one.median > LIMIT] == [], table(timed)
