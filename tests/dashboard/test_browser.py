@@ -91,7 +91,7 @@ def test_sites_open_to_hosts_and_filters_are_used(page: Page) -> None:
     site = page.locator("details.site", has_text="site-000")
     expect(site.get_by_role("table")).to_be_hidden()
     site.locator("> summary").click()
-    expect(site.get_by_text("login.site-000")).to_be_visible()
+    expect(site.get_by_text("login.site-000", exact=True)).to_be_visible()
     expect(site.get_by_role("row")).to_have_count(3)  # a head and two versions
     page.get_by_label("Executor").select_option("pbs")
     page.get_by_label("Institution").select_option("Institute 001")
