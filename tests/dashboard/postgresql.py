@@ -23,7 +23,8 @@ def _program(name: str) -> str | None:
 class PostgreSQL:
     """A running one."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, control: Callable[..., None], socket: Path) -> None:
+        self._control = control
         self._socket = socket
         self._numbers = itertools.count(1)
 
@@ -33,6 +34,15 @@ class PostgreSQL:
         createdb = _program("createdb") or "createdb"
         subprocess.run([createdb, "-h", str(self._socket), name], check=True, capture_output=True, timeout=60)
         return f"postgresql://{getpass.getuser()}@/{name}?host={quote(str(self._socket))}"
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Within it nobody answers."""
+        self._control("-m", "fast", "stop")
+        try:
+            yield
+        finally:
+            self._control("start")
 
 
 @contextmanager
@@ -55,14 +65,18 @@ def running(refuse: Callable[[str], NoReturn]) -> Iterator[PostgreSQL]:
         )
         assert made.returncode == 0, made.stderr
         options = f"-k {place} -c listen_addresses='' -c max_connections=200"
-        started = subprocess.run(
-            [pg_ctl, "-D", data, "-l", log, "-w", "-t", "60", "-o", options, "start"],
-            check=False,
-            stdout=subprocess.DEVNULL,
-            timeout=120,
-        )
-        assert started.returncode == 0, log.read_text()
+
+        def control(*action: str) -> None:
+            done = subprocess.run(
+                [pg_ctl, "-D", data, "-l", log, "-w", "-t", "60", "-o", options, *action],
+                check=False,
+                stdout=subprocess.DEVNULL,
+                timeout=120,
+            )
+            assert done.returncode == 0, log.read_text()
+
+        control("start")
         try:
-            yield PostgreSQL(place)
+            yield PostgreSQL(control, place)
         finally:
-            subprocess.run([pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True, timeout=60)
+            control("-m", "immediate", "stop")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.postgresql import PostgreSQL
 from dashboard.reports import report, result
 from dashboard.servers import Server, dashboard, serving
 
@@ -159,3 +160,29 @@ def test_an_interrupted_run_is_marked(server: Server) -> None:
     (line,) = server.json("/runs")["items"]
     assert (line["complete"], line["outcome"], line["suite"]) == (False, "unfinished", "passed")
     assert "This run was interrupted" in server.page(f"/runs/{line['run_id']}")
+
+
+def test_who_guesses_behind_a_proxy_slows_down_nobody_else(sqlite_url: str) -> None:
+    with serving(sqlite_url, "--wrong-tokens", "2/hour") as server:
+        token = server.token()
+        forwarded = {"X-Forwarded-For": "192.0.2.1"}
+        assert [server.send(report(), "wrong", **forwarded).status_code for _ in range(3)] == [401, 401, 429]
+        assert server.send(report(), token, **{"X-Forwarded-For": "192.0.2.2"}).status_code == 201
+    with serving(sqlite_url, "--wrong-tokens", "2/hour", "--proxy", "192.0.2.9") as server:
+        answers = [server.send(report(), "wrong", **{"X-Forwarded-For": f"192.0.2.{n}"}) for n in range(3)]
+        assert [answer.status_code for answer in answers] == [401, 401, 429]
+
+
+def test_a_database_that_is_away_for_a_while_loses_nothing(own_postgresql: PostgreSQL) -> None:
+    url = own_postgresql.new_database()
+    dashboard("migrate", database=url)
+    with serving(url, complaints=True) as server:
+        token = server.token()
+        assert server.send(report(1), token).status_code == 201
+        with own_postgresql.down():
+            refused = server.send(report(2), token)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+            assert refused.json() == {"detail": "The database does not answer; try again later."}
+            assert "does not answer" in server.page("/", 503)
+        assert server.send(report(2), token).status_code == 201
+        assert len(server.json("/runs")["items"]) == 2

@@ -11,7 +11,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -66,7 +67,8 @@ def make_app(
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(RequestValidationError)(_not_understood)
-    app.exception_handler(OperationalError)(_no_database)
+    for kind in (OperationalError, PoolTimeoutError):
+        app.exception_handler(kind)(_no_database)
     app.exception_handler(Exception)(_broken)
     return SecurityHeaders(app)  # around all, so that answers to errors have them too
 
@@ -99,7 +101,7 @@ def _not_understood(request: Request, error: RequestValidationError) -> Response
     return _answer(request, 422, "; ".join(wrong))
 
 
-def _no_database(request: Request, error: OperationalError) -> Response:
+def _no_database(request: Request, error: SQLAlchemyError) -> Response:
     _log.error("%s %s: the database does not answer", request.method, request.url.path, exc_info=error)
     return _answer(request, 503, "The database does not answer; try again later.", {"retry-after": "10"})
 

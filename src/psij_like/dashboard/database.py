@@ -15,6 +15,8 @@ from psij_like.dashboard.tables import Base
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _BUSY_MILLISECONDS = 30_000  # how long a writer waits for others
 _CACHE_KIB = 32_000
+_KEPT_CONNECTIONS = 10
+_MOST_CONNECTIONS = 40  # as many as requests that are answered at once
 
 
 class DatabaseError(Exception):
@@ -48,7 +50,10 @@ class Database:
         self.shown_url = parsed.render_as_string(hide_password=True)
         """The URL without its password."""
         self.engine: Engine = create_engine(
-            parsed.set(drivername=_DRIVERS[parsed.drivername]), pool_pre_ping=not self.is_sqlite
+            parsed.set(drivername=_DRIVERS[parsed.drivername]),
+            pool_size=_KEPT_CONNECTIONS,
+            max_overflow=_MOST_CONNECTIONS - _KEPT_CONNECTIONS,
+            pool_pre_ping=not self.is_sqlite,
         )
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
 from psij_like.dashboard.outcomes import Outcome
@@ -106,7 +106,7 @@ def read_report(data: bytes, now: float) -> Report:
                 f"schema_version: {version} is newer than this dashboard, which knows {known_version()};"
                 " upgrade the dashboard, or send the older version"
             )
-    wrong = best_match(_validator().iter_errors(parsed))
+    wrong = next(_validator().iter_errors(parsed), None)  # one will do: finding all of many takes long
     if wrong is not None:
         raise ReportError(_sentence(wrong))
     _check_requirements(parsed["results"])

@@ -11,19 +11,29 @@ _KEPT = "\t\n\r"
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")  # characters that control, and show nothing
 
 
+class _Shown(dict[int, str]):
+    """What each character is shown as: worked out when it first comes."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character in _KEPT or unicodedata.category(character) not in _INVISIBLE:
+            shown = character
+        elif character < " ":
+            shown = chr(0x2400 + code)  # the picture of it
+        else:
+            shown = f"[U+{code:04X}]"
+        self[code] = shown
+        return shown
+
+
+_SHOWN = _Shown()
+
+
 def visible(value: object) -> object:
     """Text with its control characters made visible: none of them is to act on a terminal, a feed or a line of text."""
-    if not isinstance(value, str) or isinstance(value, Markup) or (value.isascii() and value.isprintable()):
+    if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return "".join(_shown(character) for character in value)
-
-
-def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _INVISIBLE:
-        return character
-    if character < " ":
-        return chr(0x2400 + ord(character))  # the picture of it
-    return f"[U+{ord(character):04X}]"
+    return value.translate(_SHOWN)
 
 
 def iso(seconds: float) -> str:
