@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
 from dashboard.network import fill
 from dashboard.reports import places, report, result
 from dashboard.servers import Server, serving
 from hostile import NASTY
+from psij_like.dashboard.app import make_app
 from psij_like.dashboard.database import Database
 from psij_like.dashboard.migrating import migrate
 
@@ -312,3 +315,25 @@ def test_no_table_of_the_database_is_read_as_a_whole(tmp_path: Path) -> None:
             ).all()
             assert [row[3] for row in plan if "SCAN" in row[3] or "TEMP B-TREE" in row[3]] == [], condition
     database.close()
+
+
+@pytest.mark.parametrize("address", ["/", "/api/v1/sites"])
+def test_what_goes_wrong_here_tells_nobody_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("something secret")
+
+    monkeypatch.setattr("psij_like.dashboard.queries.sites", fail)
+    database = Database(f"sqlite:///{tmp_path}/dashboard.sqlite")
+    transport = httpx.ASGITransport(make_app(database), raise_app_exceptions=False)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.get(address)
+
+    answer = asyncio.run(ask())
+    database.close()
+    assert (answer.status_code, "the server's log tells" in html.unescape(answer.text)) == (500, True)
+    assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
