@@ -43,6 +43,9 @@ def main(folder: Path) -> None:
                 context = browser.new_context(base_url=server.address, **options)
                 page = context.new_page()
                 page.goto(address)
+                if name == "dashboard-run-phone":
+                    page.locator(".failures a").first.click()
+                    page.locator("tr:target summary", has_text="Log").click()
                 page.screenshot(path=folder / f"{name}.png")
                 context.close()
 
