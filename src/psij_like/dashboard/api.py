@@ -14,9 +14,10 @@ from starlette.requests import ClientDisconnect
 
 from psij_like.dashboard import queries
 from psij_like.dashboard.database import Database
-from psij_like.dashboard.failures import Failures
 from psij_like.dashboard.filters import Filters
 from psij_like.dashboard.report import Report, ReportError, read_report, schema
+from psij_like.dashboard.shown import FlakyLine, Page, RequirementsOf, RunLine, SiteResults
+from psij_like.dashboard.state import state_of
 from psij_like.dashboard.storing import ConflictError, Kept, store
 from psij_like.dashboard.tokens import Sender, sender_of
 
@@ -45,7 +46,7 @@ class Problem:
 class WholeRun:
     """A run and its report."""
 
-    run: queries.RunLine
+    run: RunLine
     report: dict[str, Any]
 
 
@@ -81,18 +82,13 @@ _bearer = HTTPBearer(auto_error=False, description="The site's token, from `psij
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
-
-
 def _sender(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Sender:
     """Who sends.
 
     Raises:
         HTTPException: 401, 403 or 429.
     """
-    failures: Failures = request.app.state.failures
+    failures = state_of(request).failures
     address = request.client.host if request.client else ""
     until = failures.wait(address)
     if until:
@@ -104,7 +100,7 @@ def _sender(request: Request, credentials: HTTPAuthorizationCredentials | None) 
         )
     sender = None
     if credentials is not None:
-        with _database(request).reading() as connection:
+        with state_of(request).database.reading() as connection:
             sender = sender_of(connection, credentials.credentials)
     if sender is None:
         failures.add(address)
@@ -124,7 +120,7 @@ async def _body(request: Request) -> bytes:
     Raises:
         HTTPException: 400, 408, 413 or 415.
     """
-    limit: int = request.app.state.max_report_bytes
+    limit = state_of(request).max_report_bytes
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" or "content-encoding" in request.headers:
         raise HTTPException(415, "a report is sent as Content-Type: application/json, not compressed")
@@ -188,30 +184,30 @@ async def send_report(request: Request, response: Response, credentials: Credent
     """Send the report of a conformance run. Sending it again changes nothing, so that in doubt one does."""
     sender = await run_in_threadpool(_sender, request, credentials)
     data = await _body(request)
-    report, kept = await run_in_threadpool(_keep, _database(request), sender, data)
+    report, kept = await run_in_threadpool(_keep, state_of(request).database, sender, data)
     if kept is Kept.KNOWN:
         response.status_code = 200
     return Receipt(report.run_id, kept)
 
 
 @router.get("/sites")
-def list_sites(request: Request, filters: Asked) -> queries.Page[queries.SiteResults]:
+def list_sites(request: Request, filters: Asked) -> Page[SiteResults]:
     """Sites by institution, with their newest results."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         return queries.sites(connection, filters)
 
 
 @router.get("/runs")
-def list_runs(request: Request, filters: Asked) -> queries.Page[queries.RunLine]:
+def list_runs(request: Request, filters: Asked) -> Page[RunLine]:
     """Runs, the newest first."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         return queries.runs(connection, filters)
 
 
 @router.get("/sites/{site_id}/runs", responses=_NOT_FOUND)
-def list_runs_of_site(request: Request, site_id: int, filters: Asked) -> queries.Page[queries.RunLine]:
+def list_runs_of_site(request: Request, site_id: int, filters: Asked) -> Page[RunLine]:
     """Runs of one site, the newest first."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         if queries.find_site(connection, site_id) is None:
             raise HTTPException(404, f"there is no site with the number {site_id}")
         return queries.runs(connection, filters, site_id)
@@ -220,7 +216,7 @@ def list_runs_of_site(request: Request, site_id: int, filters: Asked) -> queries
 @router.get("/runs/{run_id}", responses=_NOT_FOUND)
 def get_run(request: Request, run_id: str) -> WholeRun:
     """One run, with its whole report."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         found = queries.find_run(connection, run_id)
     if found is None:
         raise HTTPException(404, f"there is no run {run_id}")
@@ -228,14 +224,14 @@ def get_run(request: Request, run_id: str) -> WholeRun:
 
 
 @router.get("/requirements")
-def list_requirements(request: Request, filters: Asked) -> queries.Page[queries.RequirementsOf]:
+def list_requirements(request: Request, filters: Asked) -> Page[RequirementsOf]:
     """What the newest runs say of each requirement."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         return queries.requirements(connection, filters)
 
 
 @router.get("/flaky")
-def list_flaky_tests(request: Request, filters: Asked) -> queries.Page[queries.FlakyLine]:
+def list_flaky_tests(request: Request, filters: Asked) -> Page[FlakyLine]:
     """Tests whose outcome changed between recent runs, most changes first."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         return queries.flaky(connection, filters)

@@ -23,6 +23,7 @@ from psij_like.dashboard.database import Database
 from psij_like.dashboard.failures import Failures
 from psij_like.dashboard.links import Links, ServerLinks
 from psij_like.dashboard.security import SecurityHeaders
+from psij_like.dashboard.state import State
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +59,7 @@ def make_app(
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    app.state.database = database
-    app.state.failures = Failures(wrong_tokens)
-    app.state.max_report_bytes = max_report_bytes
-    app.state.links = links
+    app.state.dashboard = State(database, Failures(wrong_tokens), max_report_bytes, links)
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), "static")

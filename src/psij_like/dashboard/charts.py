@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pygal
 from markupsafe import Markup
 
-from psij_like.dashboard.queries import Point
+from psij_like.dashboard.shown import Point
 
 _DAY = 86400.0
 _MOST_STEPS = 60

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from psij_like.dashboard import queries, wording
 from psij_like.dashboard.charts import line_chart, trend_of
-from psij_like.dashboard.database import Database
 from psij_like.dashboard.filters import Filters, Name
-from psij_like.dashboard.links import Links
 from psij_like.dashboard.outcomes import Overall
 from psij_like.dashboard.security import POLICY
+from psij_like.dashboard.shown import RunLine, SiteLine
+from psij_like.dashboard.state import state_of
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -45,7 +45,7 @@ def _templates() -> Environment:
 
 def render(request: Request, template: str, **values: object) -> str:
     """The text of a template, for a request."""
-    links: Links = request.app.state.links(request)
+    links = state_of(request).links(request)
     return _templates().get_template(template).render(links=links, **values)
 
 
@@ -54,19 +54,14 @@ def page(request: Request, template: str, status: int = 200, **values: object) -
     return HTMLResponse(render(request, template, **values), status)
 
 
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
-
-
-def _site(connection: Connection, site_id: int) -> queries.SiteLine:
+def _site(connection: Connection, site_id: int) -> SiteLine:
     site = queries.find_site(connection, site_id)
     if site is None:
         raise HTTPException(404, f"There is no site with the number {site_id}.")
     return site
 
 
-def _run(connection: Connection, run_id: str) -> tuple[queries.RunLine, dict[str, Any]]:
+def _run(connection: Connection, run_id: str) -> tuple[RunLine, dict[str, Any]]:
     found = queries.find_run(connection, run_id)
     if found is None:
         raise HTTPException(404, f"There is no run {run_id}.")
@@ -76,7 +71,7 @@ def _run(connection: Connection, run_id: str) -> tuple[queries.RunLine, dict[str
 @router.get("/")
 def overview(request: Request, filters: Asked) -> Response:
     """Sites by institution, opening to hosts, with the newest results."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         sites = queries.sites(connection, filters)
         choices = queries.choices(connection)
     return page(request, "overview.html", sites=sites, filters=filters, choices=choices)
@@ -85,7 +80,7 @@ def overview(request: Request, filters: Asked) -> Response:
 @router.get("/runs")
 def runs(request: Request, filters: Asked) -> Response:
     """All runs, the newest first."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         shown = queries.runs(connection, filters)
         choices = queries.choices(connection)
     return page(request, "runs.html", runs=shown, filters=filters, choices=choices)
@@ -94,7 +89,7 @@ def runs(request: Request, filters: Asked) -> Response:
 @router.get("/sites/{site_id}")
 def site(request: Request, site_id: int, filters: Asked) -> Response:
     """One site: newest results, trend, history."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         shown = _site(connection, site_id)
         newest = queries.newest_of_site(connection, filters, site_id)
         history = queries.runs(connection, filters, site_id)
@@ -118,7 +113,7 @@ def site(request: Request, site_id: int, filters: Asked) -> Response:
 @router.get("/runs/{run_id}")
 def run(request: Request, run_id: str) -> Response:
     """One run, with what each test did and said."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         line, report = _run(connection, run_id)
         before, after = queries.neighbours(connection, line)
         flaky = queries.flaky_tests_of(connection, line)
@@ -140,7 +135,7 @@ def run(request: Request, run_id: str) -> Response:
 @router.get("/runs/{run_id}/logs/{number}.txt")
 def log(request: Request, run_id: str, number: int) -> Response:
     """The whole log of a test, by its place in the report, from 1."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         _, report = _run(connection, run_id)
     results = report["results"]
     if not 1 <= number <= len(results) or "log" not in results[number - 1]:
@@ -151,7 +146,7 @@ def log(request: Request, run_id: str, number: int) -> Response:
 @router.get("/requirements")
 def requirements(request: Request, filters: Asked) -> Response:
     """The matrix: requirements and executors; with an executor named, requirements and sites."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         choices = queries.choices(connection)
         if filters.executor is None:
             counts = queries.requirement_counts(connection, filters)
@@ -167,7 +162,7 @@ def requirements(request: Request, filters: Asked) -> Response:
 @router.get("/flaky")
 def flaky(request: Request, filters: Asked) -> Response:
     """Tests whose outcome changed between recent runs."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         tests = queries.flaky(connection, filters)
         choices = queries.choices(connection)
     return page(request, "flaky.html", tests=tests, filters=filters, choices=choices)
@@ -176,7 +171,7 @@ def flaky(request: Request, filters: Asked) -> Response:
 @router.get("/sites/{site_id}/badge.svg")
 def badge(request: Request, site_id: int, executor: Annotated[Name, Query()] = None) -> Response:
     """What a site, or one executor there, last came to: a small picture for other pages."""
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         site = _site(connection, site_id)
         outcome = queries.standing(connection, site_id, executor)
     word = None if outcome is None else outcome.value
@@ -194,7 +189,7 @@ def badge(request: Request, site_id: int, executor: Annotated[Name, Query()] = N
 def feed(request: Request, filters: Asked) -> Response:
     """The newest failures, for feed readers."""
     filters = filters.model_copy(update={"outcome": Overall.FAILED, "page": 1})
-    with _database(request).reading() as connection:
+    with state_of(request).database.reading() as connection:
         failures = queries.runs(connection, filters)
     text = render(request, "feed.atom", runs=failures.items, filters=filters, base=request.base_url)
     return Response(text, media_type="application/atom+xml", headers=_FOR_MINUTES)

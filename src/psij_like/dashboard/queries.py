@@ -7,14 +7,23 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from psij_like.dashboard import tables
 from psij_like.dashboard.filters import Filters
 from psij_like.dashboard.outcomes import LETTERS, Outcome, Overall
+from psij_like.dashboard.shown import (
+    Choices,
+    FlakyLine,
+    Page,
+    Point,
+    RequirementsOf,
+    RunLine,
+    SiteLine,
+    SiteResults,
+)
 from psij_like.dashboard.tables import Flaky, Run, Series, Site
 
 if TYPE_CHECKING:
@@ -26,123 +35,14 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _LARGEST_ID = 2**31 - 1  # that every database takes
 _MOST_POINTS = 5000  # runs that a trend is made from
 
-T = TypeVar("T")
 _Statement: TypeAlias = "Select[Unpack[tuple[Any, ...]]]"
-
-
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """A part of a list."""
-
-    items: Sequence[T]
-    number: int
-    more: bool
-    """Whether there is another page after it."""
-
-
-@dataclass(frozen=True)
-class SiteLine:
-    """A site."""
-
-    id: int
-    name: str
-    institution: str
-
-
-@dataclass(frozen=True)
-class RunLine:
-    """A run, as lists show it."""
-
-    run_id: str
-    site_id: int
-    site: str
-    institution: str
-    host: str
-    executor: str
-    launcher: str
-    version: str
-    started: float
-    ended: float
-    complete: bool
-    outcome: Overall
-    suite: Overall | None
-    quick_start: Overall | None
-    ensemble: Overall | None
-    passed: int
-    failed: int
-    skipped: int
-    unfinished: int
-
-    @property
-    def label(self) -> str:
-        """The executor, with its launcher if that is not its own."""
-        return f"{self.executor} ({self.launcher})" if self.launcher else self.executor
-
-
-@dataclass(frozen=True)
-class SiteResults:
-    """A site and its newest results, one for each host, executor, launcher and version."""
-
-    site: SiteLine
-    newest: Sequence[RunLine]
-
-
-@dataclass(frozen=True)
-class FlakyLine:
-    """A test whose outcome changed between recent runs."""
-
-    site_id: int
-    site: str
-    institution: str
-    host: str
-    executor: str
-    launcher: str
-    version: str
-    newest_run_id: str
-    kind: str
-    name: str
-    changes: int
-    last_changed: float
-    recent: Sequence[Outcome]
-    """The oldest first."""
-
-    @property
-    def label(self) -> str:
-        """The executor, with its launcher if that is not its own."""
-        return f"{self.executor} ({self.launcher})" if self.launcher else self.executor
-
-
-@dataclass(frozen=True)
-class RequirementsOf:
-    """What the newest run of an executor on a host says of each requirement."""
-
-    run: RunLine
-    outcomes: dict[str, Outcome]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What there is to filter by."""
-
-    institutions: Sequence[str]
-    executors: Sequence[str]
-    versions: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A run, as a trend shows it."""
-
-    started: float
-    executor: str
-    passed: int
-    failed: int
-
-
+_WHERE = (
+    *(Series.site_id, Site.name, Site.institution),
+    *(Series.host, Series.executor, Series.launcher, Series.version),
+)
 _LINE = (
-    *(Run.run_id, Run.site_id, Site.name, Site.institution, Series.host, Series.executor, Series.launcher),
-    *(Series.version, Run.started, Run.ended, Run.complete, Run.outcome, Run.suite, Run.quick_start, Run.ensemble),
-    *(Run.passed, Run.failed, Run.skipped, Run.unfinished),
+    *(*_WHERE, Run.run_id, Run.started, Run.ended, Run.complete),
+    *(Run.outcome, Run.suite, Run.quick_start, Run.ensemble, Run.passed, Run.failed, Run.skipped, Run.unfinished),
 )
 _WORDS = slice(_LINE.index(Run.outcome), _LINE.index(Run.passed))  # which of them are outcomes
 
@@ -276,8 +176,8 @@ def flaky(connection: Connection, filters: Filters) -> Page[FlakyLine]:
     """
     statement: _Statement = (
         select(
-            *(Series.site_id, Site.name, Site.institution, Series.host, Series.executor, Series.launcher),
-            *(Series.version, Run.run_id, Flaky.kind, Flaky.name, Flaky.changes, Flaky.last_changed, Flaky.recent),
+            *(*_WHERE, Run.run_id),
+            *(Flaky.kind, Flaky.name, Flaky.changes, Flaky.last_changed, Flaky.recent),
         )
         .join(Series, Series.id == Flaky.series_id)
         .join(Run, Run.id == Series.newest_run_id)
