@@ -168,6 +168,8 @@ def export(url: str, directory: Path) -> None:
             count = export_pages(database, directory)
         except ExportError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(f"can not write into {directory}: {error}") from error
     click.echo(f"{count} files in {directory}; begin with {directory / 'index.html'}")
 
 
