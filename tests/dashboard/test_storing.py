@@ -219,3 +219,12 @@ def test_many_at_once_are_all_kept_once(database: Database) -> None:
             and version.endswith(one["library"]["version"])
         ]
         assert started == max(of_series)
+
+
+def test_sqlite_is_told_to_write_through(sqlite_url: str) -> None:
+    """So that what is acknowledged survives a power failure, which no test can bring about."""
+    database = Database(sqlite_url)
+    with database.writing() as connection:
+        settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("synchronous", "journal_mode")]
+    database.close()
+    assert settings == [2, "wal"]
