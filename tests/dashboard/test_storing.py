@@ -150,6 +150,17 @@ def test_flaky_is_what_changed_among_the_newest_runs(database: Database) -> None
         assert queries.flaky(connection, EVERYTHING).items == []
 
 
+def test_the_order_of_the_results_says_nothing(database: Database) -> None:
+    site = new_site(database)
+    results = [result("a", "failed"), result("b", requirements=["S2"]), result("q", kind="quick-start")]
+    keep(database, site, report(1, *results), report(2, *reversed(results)))
+    with database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.Roster)).scalar() == 1
+        assert queries.flaky(connection, EVERYTHING).items == []
+        (place,) = queries.requirements(connection, EVERYTHING).items
+    assert place.outcomes == {"S1": Outcome.FAILED, "S2": Outcome.PASSED}
+
+
 def test_a_test_that_is_there_twice_counts_as_its_worst(database: Database) -> None:
     site = new_site(database)
     keep(database, site, report(1, result(), result()), report(2, result(), result(outcome="failed")))

@@ -14,7 +14,7 @@ from psij_like.dashboard import tables
 from psij_like.dashboard.database import id_of, insert_new
 from psij_like.dashboard.outcomes import Overall, overall
 from psij_like.dashboard.refreshing import refresh
-from psij_like.dashboard.report import Report
+from psij_like.dashboard.report import Report, Result
 from psij_like.dashboard.tables import Roster, Run, Series, Site
 
 
@@ -106,7 +106,7 @@ def _row(report: Report) -> dict[str, Any]:
         "started": report.started,
         "ended": report.ended,
         "complete": report.complete,
-        "outcomes": "".join(result.outcome.letter for result in report.results),
+        "outcomes": "".join(result.outcome.letter for result in _in_order(report)),
         "outcome": outcome.value,
         **{kind.replace("-", "_"): _word(overall(those)) for kind, those in letters.items()},
         "passed": suite.count("p"),
@@ -120,6 +120,11 @@ def _word(outcome: Overall | None) -> str | None:
     return None if outcome is None else outcome.value
 
 
+def _in_order(report: Report) -> list[Result]:
+    """The results in an order that does not depend on which test ended first: runs of the same tests share a roster."""
+    return sorted(report.results, key=lambda result: (result.kind, result.name, result.requirements))
+
+
 def _roster(connection: Connection, report: Report) -> int:
-    tests = json.dumps([(result.kind, result.name, result.requirements) for result in report.results])
+    tests = json.dumps([(result.kind, result.name, result.requirements) for result in _in_order(report)])
     return id_of(connection, Roster, {"digest": hashlib.sha256(tests.encode()).hexdigest()}, {"tests": tests})

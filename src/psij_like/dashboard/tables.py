@@ -48,7 +48,7 @@ class Token(Base):
 
 
 class Roster(Base):
-    """The tests of a run, in order. Runs of one version mostly have the same, which is kept once."""
+    """The tests of a run, by kind and name. Runs of one version mostly have the same, which are kept once."""
 
     __tablename__ = "roster"
 
