@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,9 +48,18 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "pip install 'psij-like[rpc]'" in run("rpc", code=1)
 
 
+@pytest.mark.parametrize("missing", ["sqlalchemy", "alembic", "fastapi", "uvicorn", "pygal", "limits"])
+def test_the_dashboard_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    (tmp_path / f"{missing}.py").write_text(f"raise ImportError('No module named {missing}')\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    database = f"sqlite:///{tmp_path}/x.sqlite"
+    said = run("dashboard", "serve", "--port", "0", "--database", database, code=1)
+    assert f"No module named {missing}; install it with: pip install 'psij-like[dashboard]'" in said
+
+
 def test_help_imports_little() -> None:
     code = (
         "import sys; from psij_like.cli.main import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
     )
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"jsonrpc", "psutil", "pystache", "typeguard", "rich"} & set(modules) == set()
+    assert {"jsonrpc", "sqlalchemy", "fastapi", "psutil", "pystache", "typeguard", "rich"} & set(modules) == set()

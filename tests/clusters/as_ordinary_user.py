@@ -40,6 +40,8 @@ PACKAGES = (
     "gridengine-client",
     "openmpi-bin",
     "mpich",
+    "postgresql",
+    "chromium",
     "python3-venv",
     "git",
     "make",

@@ -40,6 +40,12 @@ def test_what_is_in_the_wheel(built: Path) -> None:
     templates = {f"psij_like/templates/{path.name}" for path in (TREE / "templates").glob("*.mustache")}
     assert templates
     assert templates.issubset(ours)
+    schemas = {f"psij_like/schemas/{path.name}" for path in (TREE / "spec" / "schemas").glob("*.json")}
+    assert schemas
+    assert schemas.issubset(ours)
+    for folder in ("html", "static"):
+        served = (TREE / "src" / "psij_like" / "dashboard" / folder).iterdir()
+        assert ours.issuperset(path.relative_to(TREE / "src").as_posix() for path in served)
     sources = (TREE / "src" / "psij_like").rglob("*.py")
     assert ours.issuperset(path.relative_to(TREE / "src").as_posix() for path in sources)
     assert not [name for name in names if "__pycache__" in name]

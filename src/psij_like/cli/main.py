@@ -23,6 +23,7 @@ _COMMANDS = {
     "executors": "Tell which executors there are, and which can be used here.",
     "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
+    "dashboard": "Collect the reports of conformance runs, and show them.",
 }
 
 
