@@ -14,7 +14,8 @@ import pytest
 from executors.sites import LOCAL
 from executors.support import attach, client, completed, ended, shell, submit
 from local.test_processes import INTERNAL
-from psij_like import JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason, ResourceSpecV1
+from psij_like import InvalidJobException, JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason, ResourceSpecV1
+from psij_like.staging import StageIn
 
 around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
 
@@ -115,3 +116,20 @@ def test_custom_attributes_of_other_executors_may_be_anything(executor: JobExecu
     spec = JobSpec("/bin/true")
     spec.attributes.custom_attributes = custom
     completed(submit(executor, spec))
+
+
+@around
+def test_J1_a_client_whose_own_directory_is_gone(
+    executor: JobExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: Mapping[str, Any]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    completed(submit(executor, JobSpec("/bin/true", directory=tmp_path, **around)))
+    with pytest.raises(InvalidJobException, match="directory is not set, and the directory that this process is in"):
+        submit(executor, JobSpec("/bin/true", **around))
+    with pytest.raises(InvalidJobException, match="'script' is relative, and the directory that this process is in"):
+        submit(executor, JobSpec("/bin/true", directory=tmp_path, pre_launch="script", **around))
+    with pytest.raises(InvalidJobException, match="'input' is relative, and the directory that this process is in"):
+        submit(executor, JobSpec("/bin/true", directory=tmp_path, stage_in={StageIn("input", "x")}, **around))
