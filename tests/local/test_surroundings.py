@@ -133,3 +133,21 @@ def test_J1_a_client_whose_own_directory_is_gone(
         submit(executor, JobSpec("/bin/true", directory=tmp_path, pre_launch="script", **around))
     with pytest.raises(InvalidJobException, match="'input' is relative, and the directory that this process is in"):
         submit(executor, JobSpec("/bin/true", directory=tmp_path, stage_in={StageIn("input", "x")}, **around))
+
+
+def test_what_python_itself_overlooks_in_its_search_path(config: JobExecutorConfig, tmp_path: Path) -> None:
+    """Relative entries, and what is no text."""
+    (tmp_path / "modules").mkdir()
+    script = f"""
+import psij_like
+from pathlib import Path
+os.chdir({str(tmp_path)!r})
+os.symlink(os.path.dirname(psij_like.__file__), "modules/psij_like")
+sys.path[:] = ["modules", Path("modules"), *sys.path]
+import psij_like._engine.supervised as supervised
+entries = supervised.search_path().split(os.pathsep)
+assert entries[0] == {str(tmp_path / "modules")!r} and all(map(os.path.isabs, entries)), entries
+assert submit("/bin/sh", ["-c", "exit 3"]).wait().exit_code == 3
+"""
+    done = client(LOCAL, config, script)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -204,7 +204,7 @@ class SupervisorClient:
                         stderr=subprocess.DEVNULL,
                         env={
                             **os.environ,
-                            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                            "PYTHONPATH": search_path(),
                             "PYTHONSAFEPATH": "1",
                         },
                         cwd="/",
@@ -242,6 +242,11 @@ class SupervisorClient:
         for start in lost.values():
             start.fail(SupervisorLost("the supervisor of local jobs has gone"))
         self._news(None)
+
+
+def search_path() -> str:
+    """Where the supervisor finds modules: where this process does. Its own directory is another one."""
+    return os.pathsep.join(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str) and entry)  # noqa: PTH100
 
 
 def _send(connection: socket.socket, message: dict[str, object]) -> None:
