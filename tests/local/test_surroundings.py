@@ -151,3 +151,34 @@ assert submit("/bin/sh", ["-c", "exit 3"]).wait().exit_code == 3
 """
     done = client(LOCAL, config, script)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("thread", "error"),
+    [("local", "SubmitException"), ("local news", "SubmitException"), ("tracker", "SubmissionUnknownException")],
+)
+def test_no_thread_can_be_had_for_long(config: JobExecutorConfig, thread: str, error: str) -> None:
+    script = f"""
+import threading
+from datetime import timedelta
+from psij_like import SubmitException
+start, short = threading.Thread.start, True
+def start_later(thread):
+    if thread.name == "psij-like {thread}" and short:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = start_later
+first = Job(JobSpec("/bin/sh", ["-c", "exit 3"]))
+try:
+    executor.submit(first)
+except SubmitException as refusal:
+    assert type(refusal).__name__ == "{error}" and "can't start new thread" in str(refusal), refusal
+    unknown = not refusal.transient
+short = False
+assert submit("/bin/sh", ["-c", "exit 4"]).wait(timedelta(seconds=10)).exit_code == 4
+if not unknown:
+    executor.submit(first)
+assert first.wait(timedelta(seconds=10)).exit_code == 3
+"""
+    done = client(LOCAL, config, script)
+    assert (done.returncode, done.stderr) == (0, "")

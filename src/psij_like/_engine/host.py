@@ -14,12 +14,13 @@ import shutil
 import signal
 import stat
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
+
+from psij_like._engine.threads import begin
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ class LocalHost:
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
                 else:
-                    threading.Thread(target=process.wait, name="psij-like command", daemon=True).start()
+                    with contextlib.suppress(OSError):  # it stays a zombie then
+                        begin(process.wait, "psij-like command")
                 raise CommandTimeout(f"{' '.join(argv[:4])} did not end within {timeout:g} seconds")
             return Result(tuple(argv), _exit_code(process), _text(out), _text(err))
 
