@@ -21,7 +21,7 @@ PUBLISHED = {
     *("UnreachableStateException", "__version__"),
 }
 OURS = {
-    *("BulkSubmitException", "DependencyKind", "JobInfo", "Reason", "SubmissionUnknownException"),
+    *("BulkSubmitException", "Capabilities", "DependencyKind", "JobInfo", "Reason", "SubmissionUnknownException"),
     *("as_completed", "wait_all"),
 }
 
