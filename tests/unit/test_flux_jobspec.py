@@ -143,8 +143,8 @@ def test_urgency(flux: Flux, plan: Callable[..., Plan], given: object, urgency: 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"resources": ResourceSpecV1(memory=2**30)}, "ResourceSpecV1.memory: 1073741824"),
-        ({"attributes": {"reservation_id": "r"}}, "JobAttributes.reservation_id: 'r'"),
+        ({"resources": ResourceSpecV1(memory=2**30)}, "resources.memory: 1073741824"),
+        ({"attributes": {"reservation_id": "r"}}, "attributes.reservation_id: 'r'"),
         ({"attributes": {"dependencies": {"afterok": "7; id"}}}, "JobAttributes.dependencies: '7; id'"),
         ({"custom": {"flux.urgency": 32}}, "flux.urgency.*32"),
         ({"custom": {"flux.urgency": True}}, "flux.urgency.*True"),
