@@ -9,7 +9,17 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, JobState, JobStatus, ResourceSpecV1
+from psij_like import (
+    Job,
+    JobAttributes,
+    JobExecutor,
+    JobExecutorConfig,
+    JobSpec,
+    JobState,
+    JobStatus,
+    ResourceSpecV1,
+    SubmitException,
+)
 from psij_like.staging import StageIn, StageOut, StagingMode
 
 _COLOURS = {
@@ -75,6 +85,21 @@ def _jobs(directory: Path) -> list[Job]:
     return [Job(spec) for spec in specs]
 
 
+def _end(job: Job) -> None:
+    """Cancel a job, whose submission may have been interrupted: it is under way then, and soon known."""
+    deadline = time.monotonic() + 5
+    while job.executor is not None:
+        try:
+            job.cancel()
+        except SubmitException:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+        else:
+            job.wait(timedelta(seconds=10))
+            return
+
+
 def main() -> int:
     """Run the demonstration; 0 if every job ended as it should."""
     expected = [JobState.COMPLETED, JobState.FAILED, JobState.CANCELED, JobState.FAILED, JobState.FAILED]
@@ -95,9 +120,7 @@ def main() -> int:
         except KeyboardInterrupt:
             print("interrupted: cancelling what still runs", flush=True)
             for job in jobs:
-                if job.executor is not None:
-                    job.cancel()
-                    job.wait(timedelta(seconds=10))
+                _end(job)
             return 130
         ranks = len((directory / "ranks.txt").read_text().splitlines())
         print(f"\nhello.txt says {(directory / 'hello.txt').read_text().strip()!r}; {ranks} ranks wrote a line;")

@@ -240,6 +240,7 @@ class SlurmCluster(RealCluster):
         lines += [
             "PartitionName=debug Nodes=ALL Default=YES DefaultTime=10 MaxTime=INFINITE State=UP",
             "PartitionName=short Nodes=ALL MaxTime=10 State=UP",
+            "PartitionName=hidden Nodes=ALL Hidden=YES State=UP",
         ]
         self.conf.write_text("\n".join(lines) + "\n")
         # Plain files serve as devices that can be asked for and counted.

@@ -107,6 +107,32 @@ assert [job.wait(timedelta(seconds=60)).exit_code for job in mine] == [3, 4]
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_no_thread_can_be_had_for_a_moment(site: Site, config: JobExecutorConfig) -> None:
+    done = client(
+        site,
+        config,
+        """
+import threading
+from datetime import timedelta
+start, refused = threading.Thread.start, set()
+def start_later(thread):
+    if thread.name.startswith("psij-like") and thread.name not in refused:
+        refused.add(thread.name)
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = start_later
+told = threading.Event()
+executor.set_job_status_callback(lambda job, status: told.set() if status.final else None)
+for _ in range(2):
+    assert submit("/bin/sh", ["-c", "exit 3"]).wait(timedelta(seconds=30)).exit_code == 3
+    assert told.wait(5)
+    told.clear()
+assert {"psij-like tracker", "psij-like callbacks"} <= refused, refused
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_client_without_standard_files(site: Site, config: JobExecutorConfig) -> None:
     script = """
 for number in range(3):

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from executors.support import cancelled_afterwards, completed, ended, shell, submit, until
+from executors.support import Ear, cancelled_afterwards, completed, ended, shell, submit, until
 from psij_like import Job, JobAttributes, JobExecutor, JobSpec, JobState, Reason
 
 around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
@@ -96,3 +96,18 @@ def test_many_cancels_cost_little_and_hold_up_nothing(executor: JobExecutor) -> 
         took = time.monotonic() - begun
     assert submitted < 1.5
     assert took < 3
+
+
+def test_C2_a_job_that_ended_before_its_supervisor_heard_of_the_cancel(executor: JobExecutor, ear: Ear) -> None:
+    job = submit(executor, shell("sleep 0.2; exit 3"))
+    leader = psutil.Process(int(str(job.native_id)))
+    supervisor = leader.parent()
+    assert supervisor is not None
+    supervisor.suspend()
+    try:
+        until(lambda: leader.status() == psutil.STATUS_ZOMBIE)
+        job.cancel()
+    finally:
+        supervisor.resume()
+    assert (ended(job).state, ended(job).exit_code, ended(job).reason) == (JobState.FAILED, 3, Reason.EXIT)
+    assert ear.states(job) == ["QUEUED", "ACTIVE", "FAILED"]

@@ -84,3 +84,15 @@ def test_A1_what_can_not_be_a_job_is_not_attached(executor: JobExecutor) -> None
         assert (status.state, status.reason) == (JobState.FAILED, Reason.LOST)
         job.cancel()
     assert threading.main_thread().is_alive()
+
+
+def test_a_terminal_does_not_rule_the_other_jobs(executor: JobExecutor) -> None:
+    ours, theirs = os.openpty()
+    name = os.ttyname(theirs)
+    os.close(theirs)
+    other = submit(executor, shell("sleep 1; exit 3"))
+    at_terminal = submit(executor, shell("sleep 0.5", stdin_path=name))
+    os.write(ours, b"\x1c")  # Ctrl-\, SIGQUIT to whom the terminal rules
+    assert ended(other).exit_code == 3
+    ended(at_terminal)
+    os.close(ours)

@@ -14,7 +14,8 @@ import pytest
 from executors.sites import LOCAL
 from executors.support import attach, client, completed, ended, shell, submit
 from local.test_processes import INTERNAL
-from psij_like import JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason, ResourceSpecV1
+from psij_like import InvalidJobException, JobExecutor, JobExecutorConfig, JobSpec, JobState, Reason, ResourceSpecV1
+from psij_like.staging import StageIn
 
 around = pytest.mark.parametrize("around", [{}, {"cleanup": {"nothing"}}], ids=["bare", "in-a-body"])
 
@@ -115,3 +116,69 @@ def test_custom_attributes_of_other_executors_may_be_anything(executor: JobExecu
     spec = JobSpec("/bin/true")
     spec.attributes.custom_attributes = custom
     completed(submit(executor, spec))
+
+
+@around
+def test_J1_a_client_whose_own_directory_is_gone(
+    executor: JobExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: Mapping[str, Any]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    completed(submit(executor, JobSpec("/bin/true", directory=tmp_path, **around)))
+    with pytest.raises(InvalidJobException, match="directory is not set, and the directory that this process is in"):
+        submit(executor, JobSpec("/bin/true", **around))
+    with pytest.raises(InvalidJobException, match="'script' is relative, and the directory that this process is in"):
+        submit(executor, JobSpec("/bin/true", directory=tmp_path, pre_launch="script", **around))
+    with pytest.raises(InvalidJobException, match="'input' is relative, and the directory that this process is in"):
+        submit(executor, JobSpec("/bin/true", directory=tmp_path, stage_in={StageIn("input", "x")}, **around))
+
+
+def test_what_python_itself_overlooks_in_its_search_path(config: JobExecutorConfig, tmp_path: Path) -> None:
+    """Relative entries, and what is no text."""
+    (tmp_path / "modules").mkdir()
+    script = f"""
+import psij_like
+from pathlib import Path
+os.chdir({str(tmp_path)!r})
+os.symlink(os.path.dirname(psij_like.__file__), "modules/psij_like")
+sys.path[:] = ["modules", Path("modules"), *sys.path]
+import psij_like._engine.supervised as supervised
+entries = supervised.search_path().split(os.pathsep)
+assert entries[0] == {str(tmp_path / "modules")!r} and all(map(os.path.isabs, entries)), entries
+assert submit("/bin/sh", ["-c", "exit 3"]).wait().exit_code == 3
+"""
+    done = client(LOCAL, config, script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("thread", "error"),
+    [("local", "SubmitException"), ("local news", "SubmitException"), ("tracker", "SubmissionUnknownException")],
+)
+def test_no_thread_can_be_had_for_long(config: JobExecutorConfig, thread: str, error: str) -> None:
+    script = f"""
+import threading
+from datetime import timedelta
+from psij_like import SubmitException
+start, short = threading.Thread.start, True
+def start_later(thread):
+    if thread.name == "psij-like {thread}" and short:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = start_later
+first = Job(JobSpec("/bin/sh", ["-c", "exit 3"]))
+try:
+    executor.submit(first)
+except SubmitException as refusal:
+    assert type(refusal).__name__ == "{error}" and "can't start new thread" in str(refusal), refusal
+    unknown = not refusal.transient
+short = False
+assert submit("/bin/sh", ["-c", "exit 4"]).wait(timedelta(seconds=10)).exit_code == 4
+if not unknown:
+    executor.submit(first)
+assert first.wait(timedelta(seconds=10)).exit_code == 3
+"""
+    done = client(LOCAL, config, script)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -95,8 +95,10 @@ def test_cancelled_by_the_user_elsewhere_and_by_the_administrator(campaign: Camp
     assert status.reason == ("cancelled_by_admin" if slurm_cluster.accounting else "cancelled")
 
 
-def test_held_and_released(campaign: Campaign, slurm_cluster: Cluster) -> None:
-    job = campaign.shell("exit 5", attributes=JobAttributes(custom_attributes={"slurm.hold": True}))
+@pytest.mark.parametrize("partition", ["debug", "hidden"])
+def test_held_and_released(campaign: Campaign, slurm_cluster: Cluster, partition: str) -> None:
+    attributes = JobAttributes(queue_name=partition, custom_attributes={"slurm.hold": True})
+    job = campaign.shell("exit 5", attributes=attributes)
     until(lambda: job.status.reason == "held")
     status = job.status
     assert (status.state, status.metadata["native_reason"]) == (JobState.QUEUED, "JobHeldUser")

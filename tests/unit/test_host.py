@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from psij_like._engine.host import CommandMissing, CommandTimeout, LocalHost, Result
+from psij_like._engine.host import CommandMissing, CommandNotStarted, CommandTimeout, LocalHost, Result
 
 HOST = LocalHost()
 
@@ -97,6 +100,25 @@ def test_a_missing_command(name: str) -> None:
         HOST.run([name], timeout=10)
 
 
+@pytest.mark.parametrize(
+    ("number", "transient"), [(errno.EAGAIN, True), (errno.EMFILE, True), (errno.ENOMEM, True), (errno.E2BIG, False)]
+)
+def test_a_command_that_can_not_be_started(monkeypatch: pytest.MonkeyPatch, number: int, transient: bool) -> None:
+    def start(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(CommandNotStarted, match=os.strerror(number)) as refusal:
+        HOST.run(["true"], timeout=10)
+    assert refusal.value.transient is transient
+
+
+def test_a_command_without_a_place_for_its_output(tmp_path: Path) -> None:
+    with pytest.raises(CommandNotStarted, match="no-such-directory") as refusal:
+        HOST.run(["true"], timeout=10, output=tmp_path / "no-such-directory" / "out")
+    assert not refusal.value.transient
+
+
 def test_a_missing_command_leaves_an_empty_file_only(tmp_path: Path) -> None:
     file = tmp_path / "out"
     with pytest.raises(CommandMissing):
@@ -137,7 +159,7 @@ def test_output_files(tmp_path: Path) -> None:
 
 def test_output_files_are_no_links(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError):
+    with pytest.raises(CommandNotStarted):
         bash("echo 17", output=tmp_path / "out")
     assert not (tmp_path / "elsewhere").exists()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -156,6 +158,24 @@ def ring(bell: Doorbell, directory: str) -> None:
     address, port, text = bell.of(directory)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(text.encode(), (address, port))
+
+
+@pytest.fixture
+def no_descriptor() -> Iterator[None]:
+    """This process has none left."""
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 2, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 # ---- the doorbell and the job's own files
@@ -631,3 +651,11 @@ def test_a_fork_in_the_middle_of_a_status_change_leaves_no_lock_behind() -> None
         check=False,
     )
     assert done.stdout == "good\n", done.stderr
+
+
+def test_it_takes_no_descriptor(house: House, request: pytest.FixtureRequest) -> None:
+    tracker, job = house.tracker(), house.job("1", own=False)
+    house.source.answer = lambda ids: {"1": report("1", JobState.COMPLETED, exit_code=0)}
+    request.getfixturevalue("no_descriptor")
+    tracker.add(job)
+    assert ended(job).state is JobState.COMPLETED

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from psij_like._engine.backend import Backend, Refused
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.doorbell import Doorbell
-from psij_like._engine.host import CommandError, CommandMissing, Result
+from psij_like._engine.host import CommandError, CommandMissing, CommandNotStarted, Result
 from psij_like._engine.job_files import Submission
 from psij_like._engine.plan import Inheritance, Plan, array_data, body_data, element_data
 from psij_like._engine.retry import persistently
@@ -142,6 +142,9 @@ class Delivery:
         except CommandMissing as error:
             attempt.open = False
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+        except CommandNotStarted as error:
+            attempt.open = False
+            raise SubmitException(str(error), error, error.transient) from error
         except CommandError as error:
             raise self._unknown(str(error), submission, error) from error
         if result.exit_code < 0:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
 
+from psij_like._engine.threads import PATIENCE, begin
 from psij_like.job import Job, JobStatusCallback, StatusListener
 from psij_like.job_status import JobStatus
 
@@ -67,8 +68,13 @@ class Dispatcher:
         if self._ready and self._idle:
             self._changed.notify_all()  # not just one: it might be `drain` that waits
         elif self._ready:
-            threading.Thread(target=self._serve, name="psij-like callbacks", daemon=True).start()
-            self._idle += 1
+            try:
+                begin(self._serve, "psij-like callbacks", 0 if self._serving else PATIENCE)
+            except OSError as error:
+                if not self._serving:  # else whoever serves now goes on with them
+                    _log.warning("status callbacks are called with the next news only: %s", error)
+            else:
+                self._idle += 1
 
     def _serve(self) -> None:
         me = threading.get_ident()

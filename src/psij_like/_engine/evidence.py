@@ -42,6 +42,7 @@ class Report:
         time: since when, seconds since the epoch, by the scheduler's clock.
         message: a sentence for the user.
         waits_for: the jobs that it still waits for, where the scheduler may do so for ever though they have ended.
+        exact: whether its source saw the end itself, and would say so if it were a cancel's.
     """
 
     native_id: str
@@ -54,6 +55,7 @@ class Report:
     time: float | None = None
     message: str | None = None
     waits_for: tuple[Awaited, ...] = ()
+    exact: bool = False
 
     @property
     def final(self) -> bool:
@@ -245,7 +247,7 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     # Also a job that ended by itself just before: to the scheduler it was killed.
     killed = report.state is JobState.FAILED and (record is None or not record.clean or report.signal is not None)
-    killed = killed and not _ended_before_cancel(evidence)
+    killed = killed and not report.exact and not _ended_before_cancel(evidence)
     if killed and evidence.cancel_open:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:

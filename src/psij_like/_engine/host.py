@@ -14,12 +14,15 @@ import shutil
 import signal
 import stat
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
+
+from psij_like._engine.threads import begin
+
+_FOR_NOW = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,17 @@ class CommandError(Exception):
 
 class CommandMissing(CommandError):  # noqa: N818 - reads as what happened
     """The command is not installed, or not in PATH."""
+
+
+class CommandNotStarted(CommandError):  # noqa: N818 - reads as what happened
+    """The command could not be started, though it may be there.
+
+    `transient` says whether trying again may help: there were too many processes or open files, say.
+    """
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class CommandUnknown(CommandError):  # noqa: N818 - reads as what happened
@@ -77,6 +91,7 @@ class Host(Protocol):
 
         Raises:
             CommandMissing: there is no such command.
+            CommandNotStarted: it could not be started.
             CommandTimeout: it did not end within `timeout` seconds.
             CommandUnknown: its exit status was taken by others.
         """
@@ -136,23 +151,29 @@ class LocalHost:
         """See `Host.run`."""
         with contextlib.ExitStack() as stack:
             # Files, not pipes: some schedulers' commands leave a process behind that would keep a pipe open.
-            out, err = (stack.enter_context(_output_file(path)) for path in (output, None))
-            source = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+            try:
+                out, err = (stack.enter_context(_output_file(path)) for path in (output, None))
+                source = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+            except OSError as error:
+                raise _not_started(argv[0], error) from error
             try:
                 process = subprocess.Popen(
                     argv, stdin=source, stdout=out, stderr=err, env=environment, start_new_session=True
                 )
             except FileNotFoundError as error:
                 raise CommandMissing(f"the command {argv[0]!r} was not found in PATH") from error
-            except OSError as error:
+            except (PermissionError, NotADirectoryError) as error:
                 raise CommandMissing(f"the command {argv[0]!r} could not be started: {error}") from error
+            except OSError as error:
+                raise _not_started(argv[0], error) from error
             if not _wait(process, timeout):
                 if output is None:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
                 else:
-                    threading.Thread(target=process.wait, name="psij-like command", daemon=True).start()
+                    with contextlib.suppress(OSError):  # it stays a zombie then
+                        begin(process.wait, "psij-like command")
                 raise CommandTimeout(f"{' '.join(argv[:4])} did not end within {timeout:g} seconds")
             return Result(tuple(argv), _exit_code(process), _text(out), _text(err))
 
@@ -236,6 +257,11 @@ class LocalHost:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _not_started(command: str, error: OSError) -> CommandNotStarted:
+    transient = error.errno in _FOR_NOW
+    return CommandNotStarted(f"the command {command!r} could not be started: {error}", transient=transient)
 
 
 def _output_file(path: Path | None) -> IO[bytes]:

@@ -214,6 +214,7 @@ def end_report(line: dict[str, Any]) -> Report:
         signal=code - 128 if reason is Reason.SIGNAL else None,
         time=float(line["ended"]),
         message=line["failure"] or _message(state, reason, code),
+        exact=True,
     )
 
 

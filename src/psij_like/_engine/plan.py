@@ -155,7 +155,7 @@ def make_plan(
     return Plan(
         job,
         spec,
-        str(spec.directory) if spec.directory is not None else _here(),
+        str(spec.directory) if spec.directory is not None else _here("JobSpec.directory is not set"),
         job_directory,
         resolve(spec.resources),
         launch,
@@ -165,13 +165,20 @@ def make_plan(
     )
 
 
-def _here() -> str:
+def _here(why: str) -> str:
+    """The directory that this process is in, and why it matters."""
     try:
         return str(Path.cwd())
     except OSError as error:
         raise InvalidJobException(
-            "JobSpec.directory is not set, and the directory that this process is in does not exist any more", error
+            f"{why}, and the directory that this process is in does not exist any more", error
         ) from error
+
+
+def _absolute(path: str) -> str:
+    if path.startswith("/"):
+        return str(Path(path))
+    return str(Path(_here(f"{path!r} is relative"), path))
 
 
 def body_data(
@@ -212,7 +219,6 @@ def _common_data(inheritance: Inheritance | None) -> str:
 def element_data(plan: Plan, bell: Bell | None, verified: Container[DependencyKind] = ()) -> str:
     """What is special about one job, as one line of shell."""
     spec = plan.spec
-    here = Path(_here())
     words = {
         "PSIJ_JOB_ID": plan.job_id,
         "psij_directory": plan.directory,
@@ -220,8 +226,8 @@ def element_data(plan: Plan, bell: Bell | None, verified: Container[DependencyKi
         "psij_stdin": str(spec.stdin_path or "/dev/null"),
         "psij_stdout": str(spec.stdout_path or "/dev/null"),
         "psij_stderr": str(spec.stderr_path or "/dev/null"),
-        "psij_pre_launch": _script(spec.pre_launch, here),
-        "psij_post_launch": _script(spec.post_launch, here),
+        "psij_pre_launch": _script(spec.pre_launch),
+        "psij_post_launch": _script(spec.post_launch),
         "psij_process_count": str(plan.resources.processes),
         "psij_per_node": str(plan.resources.processes_per_node),
         "psij_cores": str(plan.resources.cores_per_process),
@@ -234,7 +240,7 @@ def element_data(plan: Plan, bell: Bell | None, verified: Container[DependencyKi
     stage_in = [
         word
         for stage in sorted(spec.stage_in or (), key=lambda stage: str(stage.target))
-        for word in (stage.mode.name, str(here / _path(stage.source)), str(stage.target))
+        for word in (stage.mode.name, _absolute(_path(stage.source)), str(stage.target))
     ]
     stage_out = [
         word
@@ -295,12 +301,12 @@ def _path(location: URI) -> str:
     return str(location.local_path or location)
 
 
-def _script(path: Path | None, here: Path) -> str:
+def _script(path: Path | None) -> str:
     """The text with which a shell finds a script: an absolute path, or one below the home directory."""
     if path is None:
         return ""
     text = str(path)
-    return str(Path.home() / text[2:]) if text.startswith("~/") else str(here / text)
+    return str(Path.home() / text[2:]) if text.startswith("~/") else _absolute(text)
 
 
 def _plain(path: object) -> str:

@@ -7,10 +7,12 @@ import resource
 import select
 import threading
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
 from psij_like._engine.processes import lives, start_time
+from psij_like._engine.threads import begin
 
 _MOST = 256  # descriptors, and none when half of those that this process may have are in use
 _SHORTEST = 0.2  # seconds between looks at those that have no descriptor
@@ -46,14 +48,22 @@ class ProcessWatcher:
         watched = _Watched(key, pid, start_time(pid))
         with self._lock:
             if self._wake is None:
-                self._wake = os.pipe()
-                threading.Thread(target=self._run, args=self._wake, name="psij-like processes", daemon=True).start()
+                self._wake = self._begin(*os.pipe())
             descriptor = _descriptor(pid) if len(self._by_descriptor) < _MOST else None
             if descriptor is not None:
                 self._by_descriptor[descriptor] = watched
             else:
                 self._others.add(watched)
             os.write(self._wake[1], b"!")
+
+    def _begin(self, reader: int, writer: int) -> tuple[int, int]:
+        try:
+            begin(partial(self._run, reader, writer), "psij-like processes")
+        except BaseException:
+            os.close(reader)
+            os.close(writer)
+            raise
+        return reader, writer
 
     def _run(self, reader: int, writer: int) -> None:
         try:

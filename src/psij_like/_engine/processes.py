@@ -6,10 +6,11 @@ import contextlib
 import functools
 import os
 import re
-import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+from psij_like._engine.threads import begin
 
 if TYPE_CHECKING:
     import psutil
@@ -157,7 +158,7 @@ def lives(pid: int, start: str) -> bool:
 
 def end_tree(pid: int, job: str) -> None:
     """End a process and all that belongs to it, in the background: SIGTERM, and SIGKILL after the grace."""
-    threading.Thread(target=_end_tree, args=(pid, job), name="psij-like cancel", daemon=True).start()
+    begin(functools.partial(_end_tree, pid, job), "psij-like cancel")
 
 
 def _end_tree(pid: int, job: str) -> None:

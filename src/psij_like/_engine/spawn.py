@@ -141,7 +141,7 @@ def _open_files(paths: Sequence[str], stack: contextlib.ExitStack) -> list[int]:
             files.append(files[1])
             continue
         try:
-            descriptor = os.open(path, flags, 0o666)
+            descriptor = os.open(path, flags | os.O_NOCTTY, 0o666)
         except OSError as error:
             verb = "written" if number else "read"
             name = ("stdin_path", "stdout_path", "stderr_path")[number]

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from psij_like._engine.processes import umask
+from psij_like._engine.threads import begin
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ class SupervisorClient:
         self._news = news
         self._outbox: queue.SimpleQueue[Start | dict[str, object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._sender: threading.Thread | None = None
+        self._sends = False
         self._socket: socket.socket | None = None
         self._base: dict[str, str] | None = None
         self._starts: dict[str, Start] = {}  # that were sent
@@ -123,7 +125,11 @@ class SupervisorClient:
 
     def begin(self, start: Start) -> None:
         """Ask for a job's start; `start.wait` tells what comes of it."""
-        self._put(start)
+        try:
+            self._put(start)
+        except OSError as error:
+            if start.withdraw():
+                start.fail(error)
 
     def kill(self, job: str) -> bool:
         """Have a job's process tree ended. False if it is not a job of this supervisor."""
@@ -134,11 +140,11 @@ class SupervisorClient:
 
     def _put(self, message: Start | dict[str, object]) -> None:
         self._outbox.put(message)
-        if self._sender is None:
+        if not self._sends:
             with self._lock:
-                if self._sender is None:
-                    self._sender = threading.Thread(target=self._send_all, name="psij-like local", daemon=True)
-                    self._sender.start()
+                if not self._sends:
+                    begin(self._send_all, "psij-like local")
+                    self._sends = True
 
     def abandon(self) -> None:
         """In a forked child: leave the supervisor to the parent."""
@@ -204,18 +210,18 @@ class SupervisorClient:
                         stderr=subprocess.DEVNULL,
                         env={
                             **os.environ,
-                            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                            "PYTHONPATH": search_path(),
                             "PYTHONSAFEPATH": "1",
                         },
                         cwd="/",
                         start_new_session=True,
                     )
+                if_it_fails.callback(supervisor.wait)
+                if_it_fails.callback(supervisor.kill)
+                begin(partial(self._listen, ours, supervisor.pid), "psij-like local news")
                 if_it_fails.pop_all()
             supervisor.returncode = 0  # it is to outlive us: nobody else waits for it
             self._socket, self._base = ours, None
-            threading.Thread(
-                target=self._listen, args=(ours, supervisor.pid), name="psij-like local news", daemon=True
-            ).start()
         return self._socket
 
     # ---- the thread that listens
@@ -242,6 +248,11 @@ class SupervisorClient:
         for start in lost.values():
             start.fail(SupervisorLost("the supervisor of local jobs has gone"))
         self._news(None)
+
+
+def search_path() -> str:
+    """Where the supervisor finds modules: where this process does. Its own directory is another one."""
+    return os.pathsep.join(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str) and entry)  # noqa: PTH100
 
 
 def _send(connection: socket.socket, message: dict[str, object]) -> None:

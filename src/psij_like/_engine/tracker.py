@@ -25,6 +25,7 @@ from time import monotonic
 from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.source import Source, Unreachable
+from psij_like._engine.threads import begin
 from psij_like._engine.tracked import Tracked
 from psij_like.job import Job
 
@@ -120,15 +121,15 @@ class Tracker:
         with self._lock:
             self._inbox.append(message)
             if not self._running:
+                begin(self._run, "psij-like tracker")
                 self._running = True
-                threading.Thread(target=self._run, name="psij-like tracker", daemon=True).start()
         with contextlib.suppress(BlockingIOError):  # it has been woken up already
             self._wake_writer.send(b"!")
 
     # ---- the tracker's thread
 
     def _run(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # which takes no descriptor: there may be none left
             selector.register(self._wake_reader, selectors.EVENT_READ)
             while True:
                 deaf = self._listen(selector)

@@ -158,7 +158,8 @@ class LocalJobExecutor(TrackedJobExecutor):
             raise SubmissionUnknownException(f"job {job.id}: {error}; it may have been started", error) from error
         except OSError as error:
             attempt.open = False
-            transient = isinstance(error, ConnectionError)  # the supervisor died; there will be another one
+            # The supervisor died, and there will be another one; or there were too many processes or threads.
+            transient = isinstance(error, ConnectionError | BlockingIOError)
             raise SubmitException(
                 f"job {job.id} can not be started on this machine: {error}", error, transient
             ) from error

@@ -25,7 +25,12 @@ from psij_like._engine.source import Unreachable
 from psij_like._engine.store import Store
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Tracker
-from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
+from psij_like.exceptions import (
+    BulkSubmitException,
+    InvalidJobException,
+    SubmissionUnknownException,
+    SubmitException,
+)
 from psij_like.executors.remembered import Told, described, file_trouble, is_job_id, restored
 from psij_like.job import Job, checked_job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures, several
@@ -198,7 +203,12 @@ class TrackedJobExecutor(JobExecutor):
     def _hand_over(self, batch: Batch, attempt: Attempt) -> None:
         begun = time.time()  # jobs may be running before the backend's command returns
         for tracked in self._deliver(batch, attempt):
-            self._take_up(tracked, begun)
+            try:
+                self._take_up(tracked, begun)
+            except OSError as error:
+                raise SubmissionUnknownException(
+                    f"job {tracked.native_id} was submitted, but can not be followed now: {error}", error
+                ) from error
 
     def _take_up(self, tracked: Tracked, begun: float) -> None:
         """Follow a job that was handed over."""

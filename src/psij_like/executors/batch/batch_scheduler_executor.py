@@ -22,7 +22,7 @@ from psij_like._engine.claims import corrected_id
 from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.doorbell import open_doorbell
 from psij_like._engine.evidence import Patience
-from psij_like._engine.host import CommandError, CommandMissing
+from psij_like._engine.host import CommandError, CommandMissing, CommandNotStarted
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
 from psij_like._engine.retry import persistently
@@ -197,6 +197,8 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                 self._check(plan)
         except CommandMissing as error:
             raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+        except CommandNotStarted as error:
+            raise SubmitException(str(error), error, error.transient) from error
         except CommandError as error:
             raise SubmitException(f"{self.name} does not answer: {error}", error, True) from error
 
@@ -348,6 +350,8 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                 request()
             except CommandMissing as error:
                 raise SubmitException(f"{error}; {self._backend.install_hint}", error) from error
+            except CommandNotStarted as error:
+                raise SubmitException(str(error), error, error.transient) from error
             except CommandError as error:
                 raise SubmitException(
                     f"nobody knows if the {what} of job {native_id} was taken: {error}", error, True

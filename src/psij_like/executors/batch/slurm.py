@@ -125,8 +125,11 @@ class Slurm(Backend):
         return Command(("sbatch", "--parsable", str(script)))
 
     def status_command(self, native_ids: Sequence[str]) -> Command:
-        """See `Backend.status_command`. Asking for the user's jobs spares the controller; many ids would not."""
-        return Command(("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%S|%e|%r"), variables=_EPOCH)
+        """See `Backend.status_command`. Asking for the user's jobs spares the controller; many ids would not.
+
+        Without `--all` it leaves out jobs in partitions that are hidden.
+        """
+        return Command(("squeue", "--me", "--all", "-h", "-r", "-t", "all", "-o", "%i|%T|%S|%e|%r"), variables=_EPOCH)
 
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`."""
