@@ -56,8 +56,9 @@ def text() -> str:
     suite, repository, vectors = of_the_suite(), of_the_repository(), of_the_vectors()
     lines = ["| statement | on a site, by the suite | tests of this repository | vectors |", "|---|---|---|---|"]
     for number in statements():
-        proof = (", ".join(suite.get(number, ())), "yes" if number in repository else "", ", ".join(vectors.get(number, ())))
-        lines.append(f"| {number} | {' | '.join(proof)} |")
+        here = "yes" if number in repository else ""
+        cells = (number, ", ".join(suite.get(number, ())), here, ", ".join(vectors.get(number, ())))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
