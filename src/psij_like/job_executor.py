@@ -142,7 +142,7 @@ class JobExecutor(ABC):
 
     @staticmethod
     def get_instance(
-        name: str,
+        name: str | None = None,
         version_constraint: str | None = None,
         url: str | None = None,
         config: JobExecutorConfig | None = None,
@@ -150,14 +150,21 @@ class JobExecutor(ABC):
         """An executor by name.
 
         Args:
-            name: such as "local" or "slurm"; see `get_executor_names`.
+            name: such as "local" or "slurm"; see `get_executor_names`. None: what is configured (see
+                `psij_like.configuration`), or else that of the scheduler which this machine has, or else `local`.
             version_constraint: such as "> 0.0.2, != 0.0.4"; the highest version that matches is used.
             url: which instance of the backend, for those that have several.
             config: how to work.
 
         Raises:
-            ValueError: no executor of this name, or none of a matching version; the message lists what there is.
+            ValueError: no executor of this name, or none of a matching version; the message lists what there is. Or no
+                name is given, and there are several schedulers, or the configuration is wrong.
         """
+        if name is None:
+            from psij_like import configuration  # noqa: PLC0415 - only if it is asked for
+
+            configured = configuration.load().settings.get("executor")
+            name = configured.value if configured is not None else plugins.detected_executor()
         return plugins.executor_class(name, version_constraint)(url=url, config=config)
 
     @staticmethod

@@ -10,6 +10,7 @@ A distribution adds its own with, in its `pyproject.toml`,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,25 @@ def executor_class(name: str, version_constraint: str | None = None) -> type[Job
     """
     cls: type[JobExecutor] = _load(_EXECUTORS, "executor", name, version_constraint)
     return cls
+
+
+def detected_executor() -> str:
+    """The name of the executor for the scheduler of this machine: `local` if it has none.
+
+    Raises:
+        ValueError: it has several; somebody has to say which.
+    """
+    found: dict[type[JobExecutor], str] = {}
+    for name in sorted(executor_names() - {"local"}):
+        with contextlib.suppress(ImportError, ValueError):  # `psij-like executors` tells what is the matter with it
+            cls = executor_class(name)
+            if not cls().trouble:
+                found.setdefault(cls, name)
+    if len(found) > 1:
+        raise ValueError(
+            f"this machine has several schedulers ({', '.join(found.values())}): name an executor, or set PSIJ_EXECUTOR"
+        )
+    return next(iter(found.values()), "local")
 
 
 def launcher_class(name: str, version_constraint: str | None = None) -> type[Launcher]:

@@ -170,9 +170,54 @@ def test_what_is_wrong_is_told(words: tuple[str, ...], code: int, said: str, mon
     assert said in psij(*words, code=code)
 
 
-def test_no_executor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_executor_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PSIJ_EXECUTOR")
-    assert "--executor" in psij("run", "--", "true", code=2)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert psij("run", "--quiet", "--", "/bin/echo", "here") == "here\n"  # there is no scheduler
+    for name in ("sbatch", "squeue"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 7\n")
+        (tmp_path / name).chmod(0o755)
+    assert "sbatch" in psij("submit", "--", "true", code=1)
+    for name in ("bsub", "bjobs"):
+        (tmp_path / name).symlink_to("sbatch")
+    assert "several schedulers (lsf, slurm)" in psij("submit", "--", "true", code=2)
+    monkeypatch.setenv("PATH", path)
+
+
+def test_what_is_configured_holds_where_nothing_is_said(
+    slurm: SimulatedCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PSIJ_EXECUTOR")
+    (tmp_path / "psij-like.toml").write_text("""
+executor = "slurm"
+[executors.slurm]
+queue = "debug"
+walltime = "2h"
+custom = { "slurm.qos" = "normal", "slurm.comment" = "ours" }
+[profiles.long]
+walltime = "2-00:00:00"
+""")
+
+    def directives(*options: str) -> set[str]:
+        script = psij("script", *options, "--", "true")
+        return {line.removeprefix("#SBATCH --") for line in script.splitlines() if line.startswith("#SBATCH")}
+
+    assert {"partition=debug", "time=2:00:00", "qos=normal", "comment=ours"} <= directives()
+    own = directives("-q", "other", "-t", "5", "--custom", "slurm.qos=high")
+    assert {"partition=other", "time=0:05:00", "qos=high", "comment=ours"} <= own
+    assert {"partition=debug", "time=48:00:00"} <= directives("-p", "long")
+    (tmp_path / "job.json").write_text('{"executable": "x", "attributes": {"queue_name": "spec", "account": null}}')
+    assert {"partition=spec", "time=2:00:00"} <= directives("--spec", "job.json")
+    shown = psij("config", "show")
+    assert (
+        f"queue                'debug'                        {tmp_path}/psij-like.toml: executors.slurm.queue" in shown
+    )
+    assert json.loads(psij("config", "show", "--json", "-p", "long"))["walltime"]["value"] == "2-00:00:00"
+    assert psij("run", "--quiet", "-e", "local", "--", "echo", "x") == "x\n"
+    (tmp_path / "psij-like.toml").write_text("[executors.slurm]\nqeue = 'x'\n")
+    assert "did you mean 'queue'" in psij("config", "show", code=1)
+    assert "did you mean 'queue'" in psij("submit", "--", "true", code=2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -82,7 +82,7 @@ def test_nothing_is_like_it() -> None:
     assert "Did you mean" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [None, 1, ["local"]])
+@pytest.mark.parametrize("name", [1, b"local", ["local"]])
 def test_a_name_that_is_none(name: Any) -> None:
     with pytest.raises(TypeError, match="name"):
         JobExecutor.get_instance(name)
@@ -185,3 +185,19 @@ def test_a_launcher_of_somebody_elses(install: Install, monkeypatch: pytest.Monk
     )
     install("mine", "psij_test_broken:Wanted", group="psij_like.launchers")
     assert Launcher.get_instance("mine", options={"x": "1"}).name == "mine"
+
+
+def test_the_executor_of_what_is_configured_or_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("PSIJ_EXECUTOR", raising=False)
+    assert JobExecutor.get_instance().name == "local"
+    (tmp_path / "flux").write_text("")
+    (tmp_path / "flux").chmod(0o755)
+    assert JobExecutor.get_instance().name == "flux"
+    (tmp_path / "psij-like.toml").write_text('executor = "slurm"')
+    assert JobExecutor.get_instance().name == "slurm"
+    monkeypatch.setenv("PSIJ_EXECUTOR", "lsf")
+    assert JobExecutor.get_instance().name == "lsf"
+    assert JobExecutor.get_instance("local").name == "local"

@@ -21,6 +21,7 @@ _COMMANDS = {
     "release": "Let held JOBS start.",
     "script": "Show what the scheduler would be told of a job that runs COMMAND.",
     "executors": "Tell which executors there are, and which can be used here.",
+    "config": "Tell what is configured.",
     "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
     "dashboard": "Collect the reports of conformance runs, and show them.",

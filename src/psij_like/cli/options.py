@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,12 +22,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 _EXECUTOR = (
-    click.option("-e", "--executor", required=True, envvar="PSIJ_EXECUTOR", help="Who runs jobs, such as slurm."),
-    click.option("--url", envvar="PSIJ_URL", help="Which instance of the backend."),
+    click.option("-e", "--executor", help="Who runs jobs, such as slurm.  [default: what is configured, or found]"),
+    click.option("-p", "--profile", help="A profile of the configuration."),
+    click.option("--url", help="Which instance of the backend."),
     click.option(
         "--work-directory",
-        envvar="PSIJ_WORK_DIRECTORY",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False),
         help="Where jobs are remembered.  [default: ~/.psij-like/work]",
     ),
 )
@@ -109,19 +109,24 @@ def told() -> Iterator[None]:
 
 
 def executor_of(given: dict[str, Any]) -> JobExecutor:
-    """The executor that is meant; its options are taken out of what was given."""
-    from psij_like.job_executor import JobExecutor, JobExecutorConfig  # noqa: PLC0415 - only if it is used
+    """The executor that is meant. What is configured is put beside what was given, as `configured`."""
+    from psij_like import configuration, plugins  # noqa: PLC0415 - only if it is used
+    from psij_like.job_executor import JobExecutor, JobExecutorConfig  # noqa: PLC0415
 
-    where = given.pop("work_directory")
-    config = None if where is None else JobExecutorConfig(work_directory=where)
+    names = ("executor", "profile", "url", "work_directory")
     try:
-        return JobExecutor.get_instance(given.pop("executor"), url=given.pop("url"), config=config)
+        settings = configuration.load({name: given.pop(name) for name in names}).settings
+        given["configured"] = known = {name: setting.value for name, setting in settings.items()}
+        where = known.get("work_directory")
+        config = None if where is None else JobExecutorConfig(work_directory=where)
+        name = known.get("executor") or plugins.detected_executor()
+        return JobExecutor.get_instance(name, url=known.get("url"), config=config)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
 def spec_of(given: dict[str, Any]) -> JobSpec:
-    """The job that is meant: its file, changed by options.
+    """The job that is meant: its file, changed by options, and what is configured where both leave it open.
 
     Raises:
         click.UsageError: there is no command, or an option can not be understood.
@@ -165,7 +170,32 @@ def spec_of(given: dict[str, Any]) -> JobSpec:
         data["cleanup"] = [*(data.get("cleanup") or ()), *given["cleanup"]]
     _add(data, "resources", _resources(given))
     _add(data, "attributes", _attributes(given))
+    _fill(data, given.get("configured", {}))
     return spec_from_dict(data)
+
+
+def _fill(data: dict[str, Any], configured: Mapping[str, Any]) -> None:
+    """What is configured holds where nothing else is said."""
+    if configured.get("launcher") and data.get("launcher") is None:
+        data["launcher"] = configured["launcher"]
+    attributes = dict(data.get("attributes") or {})
+    names = {"queue": "queue_name", "account": "account", "reservation": "reservation_id"}
+    fields = {own: configured[name] for name, own in names.items() if name in configured}
+    if "walltime" in configured:
+        fields["duration"] = _seconds(configured["walltime"])
+    custom = {name[7:]: value for name, value in configured.items() if name.startswith("custom.")}
+    if custom:
+        attributes["custom_attributes"] = {**custom, **(attributes.get("custom_attributes") or {})}
+    _add(data, "attributes", {**fields, **{name: value for name, value in attributes.items() if value is not None}})
+
+
+def _seconds(walltime: str) -> float:
+    from psij_like.job_attributes import JobAttributes  # noqa: PLC0415 - only if it is used
+
+    try:
+        return JobAttributes.parse_walltime(walltime).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="walltime") from error
 
 
 def _add(data: dict[str, Any], name: str, fields: dict[str, Any]) -> None:
@@ -185,14 +215,9 @@ def _resources(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attributes(given: dict[str, Any]) -> dict[str, Any]:
-    from psij_like.job_attributes import JobAttributes  # noqa: PLC0415 - only if it is used
-
     fields = {name: given[name] for name in ("queue_name", "account", "reservation_id") if given[name] is not None}
     if given["walltime"] is not None:
-        try:
-            fields["duration"] = JobAttributes.parse_walltime(given["walltime"]).total_seconds()
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--walltime") from error
+        fields["duration"] = _seconds(given["walltime"])
     if given["dependencies"]:
         kinds: dict[str, list[str]] = {}
         for text in given["dependencies"]:

@@ -1,0 +1,198 @@
+"""What users and sites have set once and for all: files in TOML, and the environment.
+
+Later ones win: `/etc/psij-like/config.toml` (the site), `psij-like/config.toml` in XDG_CONFIG_HOME (the user; in
+`~/.config` by default), `psij-like.toml` in this directory or the nearest one above that has it (the project),
+variables of the environment (PSIJ_EXECUTOR, PSIJ_QUEUE, ...), and what a call or a command line says itself.
+
+    executor = "slurm"                  # who runs jobs where nothing else is said
+
+    [executors.slurm]                   # for its jobs, where they leave it open
+    queue = "batch"
+    account = "chem01"
+    launcher = "srun"
+    custom = { "slurm.qos" = "normal" }
+
+    [profiles.gpu]                      # these come on top where that profile is chosen
+    queue = "gpu"
+    custom = { "slurm.constraint" = "a100" }
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SITE = Path("/etc/psij-like/config.toml")
+PROJECT = "psij-like.toml"
+_ENVIRONMENT = "PSIJ_"
+
+_DEFAULTS: dict[str, type] = {
+    "url": str,
+    "work_directory": str,
+    "queue": str,
+    "account": str,
+    "reservation": str,
+    "launcher": str,
+    "walltime": str,
+    "custom": dict,
+}
+_TOP: dict[str, type] = {"executor": str, "profile": str, "executors": dict, "profiles": dict}
+
+
+class ConfigurationError(ValueError):
+    """Something is wrong in what was set; says what and where."""
+
+
+class Setting(NamedTuple):
+    """What is set, and where.
+
+    Attributes:
+        value: what it is.
+        origin: a file with the place in it, a variable of the environment, or "given".
+    """
+
+    value: Any
+    origin: str
+
+
+class _File(NamedTuple):
+    """What a file says."""
+
+    path: str
+    data: Mapping[str, Any]
+
+
+class Configuration:
+    """All that is set.
+
+    Args:
+        files: what the files say, in rising precedence.
+        environment: what the environment says.
+        given: what a call or a command line says itself.
+    """
+
+    def __init__(
+        self, files: Iterable[_File], environment: Mapping[str, Setting], given: Mapping[str, Setting]
+    ) -> None:
+        self._files = list(files)
+        self._said = {**environment, **given}
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """Everything that holds, by its name: `executor`, `profile`, and the defaults of that executor's jobs.
+
+        Custom attributes are `custom.NAME`.
+
+        Raises:
+            ConfigurationError: a profile is chosen that nobody has described.
+        """
+        top = {
+            name: Setting(file.data[name], f"{file.path}: {name}")
+            for file in self._files
+            for name in ("executor", "profile")
+            if name in file.data
+        }
+        profile = {**top, **self._said}.get("profile")
+        of_profile = self._profile(profile) if profile is not None else {}
+        chosen = {**top, **of_profile, **self._said}
+        executor = chosen.get("executor")
+        of_executor = self._table("executors", executor.value) if executor is not None else {}
+        return {**of_executor, **chosen}
+
+    def _profile(self, profile: Setting) -> dict[str, Setting]:
+        known = {name for file in self._files for name in file.data.get("profiles", {})}
+        if profile.value not in known:
+            raise ConfigurationError(
+                f"profile {profile.value!r} ({profile.origin}) is not described; {_hint(profile.value, known)}"
+            )
+        return self._table("profiles", profile.value)
+
+    def _table(self, kind: str, name: str) -> dict[str, Setting]:
+        found = {}
+        for file in self._files:
+            for key, value in file.data.get(kind, {}).get(name, {}).items():
+                where = f"{file.path}: {kind}.{name}.{key}"
+                if key == "custom":
+                    found.update({f"custom.{one}": Setting(own, where) for one, own in value.items()})
+                else:
+                    found[key] = Setting(value, where)
+        return found
+
+
+def load(
+    given: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    here: Path | None = None,
+    site: Path = SITE,
+) -> Configuration:
+    """All that is set for somebody who works in this directory.
+
+    Args:
+        given: what a call or a command line says itself; None is not said.
+        environment: the variables.
+        here: the directory.
+        site: the site's file.
+
+    Raises:
+        ConfigurationError: a file can not be read, or says something that is not known.
+    """
+    files = [site, _user_file(environment), _project_file(here if here is not None else Path.cwd())]
+    names = {"executor", "profile", *_DEFAULTS} - {"custom"}
+    variables = {name: f"{_ENVIRONMENT}{name.upper()}" for name in names}
+    return Configuration(
+        [_File(str(path), _read(path)) for path in files if path is not None and path.exists()],
+        {name: Setting(environment[own], own) for name, own in variables.items() if environment.get(own)},
+        {name: Setting(value, "given") for name, value in (given or {}).items() if value is not None},
+    )
+
+
+def _user_file(environment: Mapping[str, str]) -> Path | None:
+    base = environment.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):
+        home = environment.get("HOME", "")
+        if not home:
+            return None
+        base = f"{home}/.config"
+    return Path(base, "psij-like", "config.toml")
+
+
+def _project_file(here: Path) -> Path | None:
+    return next((place / PROJECT for place in (here, *here.parents) if (place / PROJECT).exists()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - only if there is a file
+    else:
+        import tomli as tomllib  # noqa: PLC0415
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} can not be read: {error.strerror}") from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    _check(str(path), data, _TOP)
+    for kind, keys in (("executors", _DEFAULTS), ("profiles", {**_DEFAULTS, "executor": str})):
+        for name, table in data.get(kind, {}).items():
+            _check(f"{path}: {kind}.{name}", {name: table}, {name: dict})
+            _check(f"{path}: {kind}.{name}", table, keys)
+    return data
+
+
+def _check(where: str, data: Mapping[str, Any], keys: Mapping[str, type]) -> None:
+    for name, value in data.items():
+        if name not in keys:
+            raise ConfigurationError(f"{where}: {name!r} is not known; {_hint(name, keys)}")
+        if not isinstance(value, keys[name]):
+            kind = "a text" if keys[name] is str else "a table"
+            raise ConfigurationError(f"{where}: {name} is {value!r}, and should be {kind}")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known)) or 'none'}"
