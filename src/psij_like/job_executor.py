@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -72,6 +74,13 @@ class JobExecutorConfig:
             ) from error
         if not str(self.work_directory).isprintable():
             raise ValueError(f"work_directory: {str(where)!r} has a character that is not printable")
+        try:
+            os.fsencode(self.work_directory)
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"work_directory: {str(where)!a} can not be the name of a file: this process's locale has "
+                f"no bytes for it ({sys.getfilesystemencoding()})"
+            ) from error
         self.keep_files = truth("keep_files", keep_files)
         self.launcher_options = _launcher_options(launcher_options) if launcher_options is not None else {}
         if retention is not None and not isinstance(retention, timedelta):

@@ -51,7 +51,7 @@ def test_what_is_in_the_wheel(built: Path) -> None:
     assert not [name for name in names if "__pycache__" in name]
     needed = {line.split()[1] for line in metadata.splitlines() if re.match(r"Requires-Dist: [^;]*$", line)}
     names = {re.split(r"[<>=]", name)[0] for name in needed}
-    assert names == {"click", "packaging", "psutil", "pystache", "tenacity", "tomli", "typeguard"}
+    assert names == {"click", "packaging", "psutil", "pystache", "tenacity", "typeguard"}
 
 
 def test_what_is_in_the_sdist(built: Path) -> None:

@@ -109,6 +109,24 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert set(codes[:-3]) <= {0, 1, 2}
 
 
+@pytest.mark.parametrize("around", [{}, {"cleanup": {"none"}}], ids=["bare", "in-a-body"])
+def test_an_end_that_was_seen_is_recovered_no_more(
+    site: Site, config: JobExecutorConfig, executor: JobExecutor, work_directory: Path, around: dict[str, set[str]]
+) -> None:
+    script = f"""
+submit("/bin/sh", ["-c", arguments[0]], **{around!r})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    client(site, config, script, f"{until_released(work_directory / 'go')}; exit 3")
+    (job,) = recovered(executor)
+    (work_directory / "go").touch()
+    assert ended(job).exit_code == 3
+    recovered(executor, 0)
+    done = client(site, config, "assert executor.recover() == []")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(config.work_directory.glob("*/jobs/*"))
+
+
 def test_jobs_of_a_living_client_are_left_to_it(
     site: Site, config: JobExecutorConfig, executor: JobExecutor, work_directory: Path
 ) -> None:

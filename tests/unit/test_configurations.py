@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,21 @@ def test_an_address_that_is_none(address: str) -> None:
 def test_a_negative_threshold() -> None:
     with pytest.raises(ValueError, match="queue_polling_error_threshold: -1"):
         BatchSchedulerExecutorConfig(queue_polling_error_threshold=-1)
+
+
+def test_a_work_directory_that_the_locale_has_no_bytes_for() -> None:
+    script = """
+from psij_like import JobExecutorConfig
+try:
+    JobExecutorConfig(work_directory="/tmp/\\xfc")
+except ValueError as error:
+    print(type(error).__name__, error)
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    assert done.stdout.startswith("ValueError work_directory: '/tmp/\\xfc'") and "locale" in done.stdout
 
 
 def test_what_is_given_is_copied(tmp_path: Path) -> None:

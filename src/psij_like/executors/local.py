@@ -58,6 +58,7 @@ class LocalJobExecutor(TrackedJobExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
         self._journals = Journals(self._host, self._store.directory / "journals", self._retention)
+        self._recovered: set[str] = set()  # jobs whose supervisor had nobody to tell of their ends
 
     @property
     def capabilities(self) -> Capabilities:
@@ -241,9 +242,20 @@ class LocalJobExecutor(TrackedJobExecutor):
                 at_hand.give_up([entry.job])
                 continue
             job._native_id = str(entry.pid)
-            self._follow(Tracked(self._followed(job), str(entry.pid), recall=partial(self._resume_entry, entry)))
+            self._recovered.add(job.id)
+            files, recall = self._entry_files(entry), partial(self._resume_entry, entry)
+            tracked = Tracked(self._followed(job), str(entry.pid), files, recall=recall)
+            tracked.recall_end = partial(self._store.end_of, entry.job)
+            self._follow(tracked)
             jobs.append(job)
         return jobs
+
+    def _ended(self, job: Job, status: JobStatus) -> None:
+        if job.id in self._recovered and self._unfinished.get(job) is None:
+            with file_trouble(self._store.directory):
+                self._store.note_end(job.id, job.native_id, status)
+        self._recovered.discard(job.id)
+        super()._ended(job, status)
 
     def _deliver_cancels(self, native_ids: Mapping[Target, str]) -> Mapping[Target, SubmitException]:
         failures: dict[Target, SubmitException] = {}
