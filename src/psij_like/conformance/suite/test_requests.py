@@ -72,10 +72,9 @@ def test_hold_and_release(bench: Bench) -> None:
     first = bench.submit(bench.shell(_WAITS))
     job = bench.submit(bench.spec("/bin/true", attributes=bench.attributes(dependencies={str(kind): [first]})))
     bench.executor.hold(job)
-    bench.soon(lambda: job.status.reason == Reason.HELD, "the job is said to be held")
-    assert job.status.state is JobState.QUEUED
     (bench.directory / "go").touch()
     bench.completed(first)
+    bench.soon(lambda: job.status.reason == Reason.HELD, "the job, which waits for nothing else, is said to be held")
     assert job.status.state is JobState.QUEUED
     bench.executor.release(job)
     bench.completed(job)
