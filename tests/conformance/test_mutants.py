@@ -32,7 +32,7 @@ def test_a_mutant_is_noticed(name: str, tmp_path: Path, slurm: SimulatedCluster)
     command = [sys.executable, "-c", "from psij_like.cli.main import main; main()", "conformance", "run"]
     options = ["--executor", executor, "--only", number, "--directory", str(tmp_path), "--report", str(tmp_path)]
     ran = subprocess.run(
-        [*command, *options, "--patience", "6", "--time-limit", "0.05"],
+        [*command, *options, "--patience", "4", "--time-limit", "0.05"],
         env={**os.environ, "PYTHONPATH": path, "PSIJ_TEST_MUTANT": name},
         capture_output=True,
         text=True,

@@ -81,7 +81,9 @@ def test_slurm_passes(shared_slurm: Callable[..., Cluster], monkeypatch: pytest.
 
 
 def test_grid_engine_passes(grid_engine: GridEngine, tmp_path: Path) -> None:
-    passed(suite(tmp_path, "grid_engine", "--custom", "grid_engine.pe=smp"), tmp_path, "grid_engine")
+    passed(
+        suite(tmp_path, "grid_engine", "--custom", "grid_engine.pe=smp", "--time-limit", "0.2"), tmp_path, "grid_engine"
+    )
 
 
 def test_only_what_is_meant_runs(tmp_path: Path) -> None:
