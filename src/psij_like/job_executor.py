@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
@@ -117,6 +117,18 @@ class JobInfo(NamedTuple):
     submitted: float | None = None
     nodes: tuple[str, ...] = ()
     directory: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in JSON's types."""
+        from psij_like.serialize import spec_to_dict, status_to_dict  # noqa: PLC0415 - rarely needed
+
+        return {
+            **self._asdict(),
+            "status": None if self.status is None else status_to_dict(self.status),
+            "spec": None if self.spec is None else spec_to_dict(self.spec, lossy=True),
+            "nodes": list(self.nodes),
+            "directory": None if self.directory is None else str(self.directory),
+        }
 
 
 class JobExecutor(ABC):

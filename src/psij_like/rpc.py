@@ -43,7 +43,7 @@ from psij_like.exceptions import (
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig, Target
 from psij_like.job_status import JobStatus
-from psij_like.serialize import spec_from_dict, spec_to_dict, status_to_dict
+from psij_like.serialize import spec_from_dict, status_to_dict
 
 _log = logging.getLogger(__name__)
 
@@ -174,13 +174,7 @@ class _Door:
         return {name: None if status is None else status_to_dict(status) for name, status in found.items()}
 
     def info(self, executor: str, job: str, url: str | None = None) -> dict[str, object]:
-        told = self._executor(executor, url).info(_of(str, "job", job))
-        return {
-            **told._asdict(),
-            "status": None if told.status is None else status_to_dict(told.status),
-            "spec": None if told.spec is None else spec_to_dict(told.spec, lossy=True),
-            "directory": None if told.directory is None else str(told.directory),
-        }
+        return self._executor(executor, url).info(_of(str, "job", job)).to_dict()
 
     def list(self, executor: str, url: str | None = None) -> Texts:
         return self._executor(executor, url).list()

@@ -17,19 +17,11 @@ from psij_like.cli.options import executor_of, takes_executor, takes_json, told,
 @click.argument("job")
 def command(as_json: bool, job: str, **given: Any) -> None:
     """Tell all that is known of a JOB (a native id): why it waits, where it runs, what came of it, where output is."""
-    from psij_like.serialize import spec_to_dict, status_to_dict  # noqa: PLC0415 - only if it is called
-
     with told():
         known = executor_of(given).info(job)
-    spec = None if known.spec is None else spec_to_dict(known.spec, lossy=True)
+    facts = known.to_dict()
     if as_json:
-        told_of = {
-            **known._asdict(),
-            "status": None if known.status is None else status_to_dict(known.status),
-            "spec": spec,
-            "directory": None if known.directory is None else str(known.directory),
-        }
-        click.echo(json.dumps(told_of))
+        click.echo(json.dumps(facts))
         return
     submitted = None if known.submitted is None else datetime.fromtimestamp(known.submitted, timezone.utc)
     lines = {
@@ -38,7 +30,7 @@ def command(as_json: bool, job: str, **given: Any) -> None:
         "status": words(known.status),
         "submitted": submitted and f"{submitted:%Y-%m-%d %H:%M:%S} UTC",
         "nodes": ", ".join(known.nodes),
-        **{name.replace("_", " "): value for name, value in (spec or {}).items()},
+        **{name.replace("_", " "): value for name, value in (facts["spec"] or {}).items()},
         "its own files": known.directory,
     }
     for name, value in lines.items():
