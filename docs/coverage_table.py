@@ -12,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+from made_part import put
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "conformance.md"
 BEGIN, END = "<!-- coverage: made by docs/coverage_table.py -->", "<!-- end of coverage -->"
@@ -62,17 +64,5 @@ def text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(*flags: str) -> int:
-    """Rewrite the page; with --check: whether it is as the tests say."""
-    page = PAGE.read_text(encoding="utf-8")
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    made = f"{head}{BEGIN}\n\n{text()}\n{END}{tail}"
-    if "--check" in flags:
-        return int(made != page)
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(put(PAGE, BEGIN, END, text(), sys.argv[1:]))

@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from made_part import put
+
 from psij_like import DependencyKind, InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 from psij_like.executors.tracked import TrackedJobExecutor
@@ -98,17 +100,5 @@ def text() -> str:
     return "\n".join(lines)
 
 
-def main(*flags: str) -> int:
-    """Rewrite the page; with --check: whether it is as the code says."""
-    page = PAGE.read_text(encoding="utf-8")
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    made = f"{head}{BEGIN}\n\n{text()}\n{END}{tail}"
-    if "--check" in flags:
-        return int(made != page)
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(put(PAGE, BEGIN, END, text(), sys.argv[1:]))
