@@ -239,11 +239,11 @@ class Job:
         """Take a newer status. False, and nothing happens, if it is not one."""
         with _lock:
             current = self._status
-            if status.state is current.state and not current.final:
-                if status.metadata != current.metadata:  # why it waits, say; no change of state, so no news
-                    self._status = JobStatus(status.state, current.time, status.message, None, status.metadata)
-                return False
             if not status.state.is_greater_than(current.state):
+                # Why it waits, say, also of a job that ran and waits again; no change of state, so no news.
+                told = not current.final and (status.state is current.state or status.reason is not None)
+                if told and status.metadata != current.metadata:
+                    self._status = JobStatus(current.state, current.time, status.message, None, status.metadata)
                 return False
             self._status = status
             waiters, self._waiters = self._waiters, None

@@ -202,7 +202,9 @@ def test_a_job_in_error_state(executor: JobExecutor, ear: Ear, grid_engine: Grid
     until(lambda: all("qmod -cj" in str(job.status.message) for job in jobs), 120)
     for job in jobs:
         assert job.status.reason == "held"
-        assert (job.status.state, job.status.metadata["native_state"]) == (JobState.QUEUED, "Eqw")
+        # Grid Engine may have said for a moment that it runs.
+        assert job.status.state in (JobState.QUEUED, JobState.ACTIVE)
+        assert job.status.metadata["native_state"] == "Eqw"
     cancelled.cancel()
     assert (ended(cancelled).state, ended(cancelled).reason) == (JobState.CANCELED, "cancelled")
     grid_engine.admin(["qdel", str(deleted.native_id)])

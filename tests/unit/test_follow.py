@@ -15,7 +15,7 @@ from psij_like._engine.record import Record
 from psij_like.job import Job
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
-from psij_like.job_status import JobStatus, Reason
+from psij_like.job_status import REASON, JobStatus, Reason
 from psij_like.staging import StageIn, StageOut
 
 NEW, QUEUED, STAGE_IN, ACTIVE, STAGE_OUT, CLEANUP = list(JobState)[:6]
@@ -117,6 +117,21 @@ def test_B1_the_listeners_are_those_of_the_moment(told: Told) -> None:
     followed.publish(status(ACTIVE), None)
     followed.publish(status(ACTIVE), None)  # no news
     assert told.calls == [([QUEUED], (None, None)), ([ACTIVE], (own, other))]
+
+
+def test_a_job_that_ran_and_waits_again_stays_active_and_says_why(told: Told) -> None:
+    job = Job(PLAIN)
+    followed = Followed(job, lambda: None, lambda *_: None)
+    followed.publish(status(ACTIVE), None)
+    error = {REASON: "held", "native_state": "Eqw"}
+    followed.publish(JobStatus(QUEUED, 200.0, "in error", metadata=error), None)
+    held = JobStatus(ACTIVE, 100.0, "in error", metadata=error)
+    assert job.status == held
+    followed.publish(status(QUEUED), None)  # an old list that still shows it waiting says nothing
+    assert job.status == held
+    followed.publish(JobStatus(ACTIVE, 300.0, metadata={"native_state": "r"}), None)
+    assert job.status == JobStatus(ACTIVE, 100.0, metadata={"native_state": "r"})
+    assert told.calls == [([QUEUED, ACTIVE], (None, None))]
 
 
 @given(st.lists(st.sampled_from(list(JobState)[1:]), max_size=12), st.sampled_from([PLAIN, STAGED, None]))
