@@ -21,7 +21,7 @@ settings.register_profile(
 settings.load_profile("beside others")
 
 TESTS = Path(__file__).parent
-BESIDE = frozenset({"cli", "dashboard", "rpc"})  # folders of tests that need no scheduler for long
+BESIDE = frozenset({"cli", "dashboard", "integrations", "rpc"})  # folders of tests that need no scheduler for long
 SLURM_FIXTURES = frozenset({"slurm_cluster", "start_slurm"})
 
 
@@ -43,7 +43,7 @@ _ROOT = "root submits no jobs: run `make test`, which becomes an ordinary user"
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if BESIDE & set(item.path.relative_to(TESTS).parts):
+        if BESIDE & set(item.path.relative_to(TESTS).parts) and item.get_closest_marker("slurm") is None:
             item.add_marker(pytest.mark.beside)
         if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slurm)
