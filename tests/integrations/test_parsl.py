@@ -22,6 +22,7 @@ def runs(system: System) -> Iterator[Mapping[str, Run]]:
     try:
         started["walltime"] = system.at("walltime").program("parsl_walltime.py", WALLTIME[system.executor])
         until(lambda: "ready" in started["walltime"].printed, 120)  # it is to have a worker long before that
+        system.let_time_run_out(started["walltime"].printed.split("'")[1])
         started |= {
             "results": system.at("results").start("python", EXAMPLES / "parsl" / "squares.py"),
             "scaling": system.at("scaling").program("parsl_scaling.py"),
@@ -68,6 +69,4 @@ def test_the_provider_as_parsl_calls_it(runs: Mapping[str, Run], system: System)
 
 
 def test_a_block_whose_time_is_up_is_no_failure(runs: Mapping[str, Run], system: System) -> None:
-    run = runs["walltime"]
-    system.let_time_run_out(run.printed.split("'")[1])
-    assert run.facts() == {"states": ["TIMEOUT", "RUNNING"], "lost": "ManagerLost", "next": 16}
+    assert runs["walltime"].facts() == {"states": ["TIMEOUT", "RUNNING"], "lost": "ManagerLost", "next": 16}
