@@ -48,6 +48,10 @@ class Run:
         """What a program of `programs/` found out, which it prints last."""
         return json.loads(self.end().splitlines()[-1])
 
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End it, if it has not."""
         self._process.terminate()
