@@ -5,13 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from psij_like import BulkSubmitException, InvalidJobException, Job, JobExecutor, JobExecutorConfig, JobState, SubmitException
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
-from snakemake_executor_plugin_psij_like.job_specs import job_spec
+from psij_like import (
+    BulkSubmitException,
+    InvalidJobException,
+    Job,
+    JobExecutor,
+    JobExecutorConfig,
+    JobState,
+    SubmitException,
+)
+from snakemake_executor_plugin_psij_like.job_specs import LOGS, job_spec
+from snakemake_executor_plugin_psij_like.submissions import Submissions
 
 common_settings = CommonSettings(
     non_local_exec=True,
@@ -21,18 +30,18 @@ common_settings = CommonSettings(
     auto_deploy_default_storage_provider=False,
 )
 
+Text = Optional[str]  # noqa: UP045 - Snakemake reads the type, and knows no other way to write it
+
 
 @dataclass
 class ExecutorSettings(ExecutorSettingsBase):
     """What can be set on Snakemake's command line, as `--psij-like-executor`, say."""
 
-    # Snakemake reads the types, and knows no other way to write them.
-
-    executor: Optional[str] = field(
+    executor: Text = field(
         default=None, metadata={"help": "Who runs jobs, such as slurm; what is configured or found by default"}
     )
-    url: Optional[str] = field(default=None, metadata={"help": "Which instance of the backend"})
-    work_directory: Optional[str] = field(
+    url: Text = field(default=None, metadata={"help": "Which instance of the backend"})
+    work_directory: Text = field(
         default=None, metadata={"help": "Where jobs are remembered; ~/.psij-like/work by default"}
     )
 
@@ -48,27 +57,37 @@ class Executor(RemoteExecutor):
             self._executor = JobExecutor.get_instance(settings.executor, url=settings.url, config=config)
         except ValueError as error:
             raise WorkflowError(f"psij-like: {error}") from error
+        self._submissions = Submissions(LOGS / "submissions", self._executor.name)
 
     def run_job(self, job: Any) -> None:
         """Submit one job."""
         self._submit([job])
 
     def run_jobs(self, jobs: Sequence[Any]) -> None:
-        """Submit all jobs that are ready."""
+        """Submit all jobs that are ready, but those that an earlier Snakemake submitted and that have not ended."""
         for job in jobs:
             self.run_job_pre(job)
-        self._submit([job for job in jobs if not self._resume(job)])
+        alive = self._alive(jobs)
+        for job, native_id in alive.items():
+            followed = Job()
+            self._executor.attach(followed, native_id)
+            self.logger.info(f"Job {job.jobid} was submitted before as {native_id}.")
+            self.report_job_submission(SubmittedJobInfo(job, native_id, {"job": followed}), register_job=False)
+        self._submit([job for job in jobs if job not in alive])
 
-    def _resume(self, job: Any) -> bool:
-        """Take over what an earlier Snakemake submitted for the job, if it has not ended; whether there was such a thing."""
-        native_id = self.dag.incomplete_external_jobid(job)
-        if not native_id:
-            return False
-        followed = Job()
-        self._executor.attach(followed, native_id)
-        self.logger.info(f"Job {job.jobid} was submitted before as {native_id}, and is followed from now on.")
-        self.report_job_submission(SubmittedJobInfo(job, native_id, {"job": followed}), register_job=False)
-        return True
+    def _alive(self, jobs: Sequence[Any]) -> dict[Any, str]:
+        """The native ids of those jobs that an earlier Snakemake submitted and that have not ended."""
+        if self.workflow.dag_settings.force_incomplete:
+            return {}
+        recalled = {job: native_id for job in jobs if (native_id := self._submissions.recall(job)) is not None}
+        if not recalled:
+            return {}
+        try:
+            statuses = self._executor.status(recalled.values())
+        except SubmitException as error:
+            raise WorkflowError(f"psij-like: jobs may still run that were submitted before: {error}") from error
+        known = {job: (native_id, statuses[native_id]) for job, native_id in recalled.items()}
+        return {job: native_id for job, (native_id, status) in known.items() if status is not None and not status.final}
 
     def _submit(self, jobs: Sequence[Any]) -> None:
         submitted: dict[Job, Any] = {}
@@ -86,9 +105,10 @@ class Executor(RemoteExecutor):
             info = SubmittedJobInfo(job, followed.native_id, {"job": followed})
             if followed in failures:
                 self.report_job_error(info, msg=f"{failures[followed]} ")
-            else:
-                self.logger.info(f"Job {job.jobid} was submitted as {followed.native_id}.")
-                self.report_job_submission(info)
+                continue
+            self._submissions.remember(job, str(followed.native_id))
+            self.logger.info(f"Job {job.jobid} was submitted as {followed.native_id}.")
+            self.report_job_submission(info)
 
     def _job_spec(self, job: Any) -> Any:
         spec = job_spec(job, self.format_job_exec(job), self._executor.name)
@@ -101,7 +121,9 @@ class Executor(RemoteExecutor):
             status = info.aux["job"].status
             if not status.final:
                 yield info
-            elif status.state is JobState.COMPLETED:
+                continue
+            self._submissions.forget(info.job)
+            if status.state is JobState.COMPLETED:
                 self.report_job_success(info)
             else:
                 self.report_job_error(info, msg=f"{status} ", aux_logs=self._logs(info))
@@ -111,7 +133,7 @@ class Executor(RemoteExecutor):
         try:
             self._executor.cancel_bulk(info.external_jobid for info in active_jobs)
         except SubmitException as error:
-            self.logger.error(f"Not all jobs were cancelled: {error}")
+            self.logger.warning(f"Not all jobs were cancelled: {error}")
 
     def _logs(self, info: SubmittedJobInfo) -> list[str]:
         spec = info.aux["job"].spec
