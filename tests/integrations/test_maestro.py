@@ -78,7 +78,7 @@ def test_a_study_of_three_parameters(studies: Mapping[str, Run], system: System,
     place = System(system.environment, system.here / how, system.executor, system.cluster)
     told = place.run("psij-like", "status", *(row["Job ID"] for row in found.values()))
     assert told.count("COMPLETED") == 7
-    until(lambda: not place.at_work(), 20)
+    place.has_ended()
 
 
 def test_cancel(studies: Mapping[str, Run], system: System) -> None:
@@ -88,7 +88,7 @@ def test_cancel(studies: Mapping[str, Run], system: System) -> None:
     place.run("maestro", "cancel", "-y", "out")
     studies["endless"].end(code=None)
     assert states(system, "endless") == {"endless": "CANCELLED", "after": "CANCELLED"}
-    until(lambda: not place.at_work(), 20)
+    place.has_ended()
 
 
 def test_ends(studies: Mapping[str, Run], system: System) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
@@ -49,8 +48,7 @@ def test_a_block_that_fails_is_told_with_its_output(runs: Mapping[str, Run]) -> 
 
 def test_blocks_come_and_go_with_the_work(runs: Mapping[str, Run], system: System) -> None:
     assert runs["scaling"].facts() == {"before": [], "jobs": 2, "after": ["CANCELED", "CANCELED"]}
-    here = system.here / "scaling"
-    until(lambda: not [process for process in System(Path(), here).at_work() if "process_worker" in process], 20)
+    System(system.environment, system.here / "scaling").has_ended()
 
 
 def test_the_provider_as_parsl_calls_it(runs: Mapping[str, Run], system: System) -> None:
