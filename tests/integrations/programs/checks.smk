@@ -1,22 +1,3 @@
-rule all:
-    input:
-        "size.txt",
-        "failed.txt",
-
-
-rule size:
-    output:
-        "size.txt",
-    threads: 2
-    resources:
-        runtime=7,
-        mem_mb=300,
-        slurm_partition=config["partition"],
-        slurm_account=config["account"],
-    shell:
-        "echo {threads} > {output}; [ -z \"${{SLURM_JOB_ID:-}}\" ] || scontrol show job $SLURM_JOB_ID >> {output}"
-
-
 rule failed:
     output:
         "failed.txt",
@@ -39,8 +20,13 @@ rule impossible:
 
 rule slow:
     output:
-        "slow.txt",
+        "slow/{number}.txt",
+    threads: 2
     resources:
-        runtime=5,
+        runtime=7,
+        mem_mb=300,
+        slurm_partition="debug",
+        slurm_account="ours",
+        qos="",
     shell:
-        "echo $PSIJ_JOB_ID >> began.txt; until [ -e go ]; do sleep 0.2; done; echo done > {output}"
+        "touch began-{wildcards.number}-$PSIJ_JOB_ID; until [ -e go ]; do sleep 0.2; done; echo {threads} > {output}"
