@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -57,9 +56,9 @@ def test_workers_are_jobs(system: System, redis: int) -> None:
     place.run("merlin", "run", STUDY)
     workers = place.start("merlin", "run-workers", STUDY)
     workers.end()  # what it started goes on
-    gathered: list[Path] = []
-    until(lambda: gathered.extend(place.here.glob("greetings_*/gather/MERLIN_FINISHED")) or gathered, 120)
-    assert gathered[0].with_name("all.txt").read_text() == "hello Ada\nhello Bob\nhello Cy\n"
+    until(lambda: list(place.here.glob("greetings_*/gather/MERLIN_FINISHED")), 120)
+    (gathered,) = place.here.glob("greetings_*/gather/all.txt")
+    assert gathered.read_text() == "hello Ada\nhello Bob\nhello Cy\n"
     assert " ACTIVE" in workers.printed
     place.run("merlin", "stop-workers")
     place.has_ended()

@@ -11,7 +11,7 @@ from executors.support import until
 from integrations.system import EXAMPLES, PROGRAMS, System
 
 SNAKEMAKE = ("snakemake", "--executor", "psij-like", "-j", "6", "--seconds-between-status-checks", "1", "--keep-going")
-CHECKS = (*SNAKEMAKE, "--snakefile", PROGRAMS / "checks.smk")
+CHECKS = (*SNAKEMAKE, "--snakefile", str(PROGRAMS / "checks.smk"))
 
 on_this_machine = pytest.mark.parametrize("system", ["local"], indirect=True)
 
