@@ -27,9 +27,8 @@ def session(page: Path) -> str:
         if program:
             commands += ["python3 - <<'END'", *program, "END"]
             program = []
-        commands += [
-            line.removeprefix("$ ") for line in token.content.splitlines() if token.info == "bash" or "$ " in line
-        ]
+        prompt = "$ " if token.info == "console" else ""
+        commands += [line[len(prompt) :] for line in token.content.splitlines() if line.startswith(prompt)]
     return "\n".join(["set -e", *commands, ""])
 
 
