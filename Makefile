@@ -67,16 +67,17 @@ slurm-shell: slurm-shell-here
 endif
 
 # A part of the tests is asked for by somebody who works on it: no need to check all of the style first.
-# Those on simulated schedulers run beside the others, which mostly wait for real ones.
+# All of them run as three groups side by side, as those on real schedulers mostly wait.
 ifneq ($(PYTEST_ARGS),)
 everything: $(INSTALLED)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 else
 everything: $(INSTALLED) lint
-	@.venv/bin/python -m pytest -m 'simulated or beside' >.beside.log 2>&1 & beside=$$!; \
-	.venv/bin/python -m pytest -m 'not simulated and not beside'; code=$$?; \
-	wait $$beside || code=1; \
-	echo; echo 'On simulated schedulers, and without any:'; cat .beside.log; exit $$code
+	@.venv/bin/python -m pytest -m slurm >.slurm.log 2>&1 & slurm=$$!; \
+	.venv/bin/python -m pytest -m '(simulated or beside) and not slurm' >.beside.log 2>&1 & beside=$$!; \
+	.venv/bin/python -m pytest -m 'not slurm and not simulated and not beside'; code=$$?; \
+	wait $$slurm || code=1; echo; echo 'On real Slurm:'; cat .slurm.log; \
+	wait $$beside || code=1; echo; echo 'On simulated schedulers, and edges:'; cat .beside.log; exit $$code
 endif
 
 PSIJ_RELIABILITY ?= full
