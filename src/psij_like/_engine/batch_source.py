@@ -18,6 +18,7 @@ from psij_like._engine.evidence import Report
 from psij_like._engine.host import CommandError, CommandMissing, Host, Result, is_odd
 from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
+from psij_like.job_info import JobUsage
 from psij_like.job_status import Reason
 
 _log = logging.getLogger(__name__)
@@ -98,13 +99,7 @@ class BatchSource:
 
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.poll`."""
-        try:
-            self.probe()
-            reports = self.backend.reports(self.run(self.backend.status_command(_ids(jobs))))
-        except CommandMissing as error:
-            raise Unreachable(f"{error}; {self.backend.install_hint}", transient=False) from error
-        except (CommandError, Unavailable) as error:
-            raise Unreachable(str(error)) from error
+        reports = self._reports(_ids(jobs))
         waiting = {report.native_id: report for report in reports.values() if report.waits_for}
         if not waiting:
             return reports
@@ -114,6 +109,33 @@ class BatchSource:
             if job.native_id in waiting
         }
         return {**reports, **settled}
+
+    def listing(self) -> Mapping[str, Report]:
+        """What the scheduler says of all jobs of this user, whoever submitted them; nothing if it can not tell that.
+
+        Raises:
+            Unreachable: it can not be asked.
+        """
+        found = self._reports([]) if self.backend.lists_all else {}
+        return {native_id: report for native_id, report in found.items() if not report.others}
+
+    def _reports(self, native_ids: Sequence[str]) -> Mapping[str, Report]:
+        try:
+            self.probe()
+            return self.backend.reports(self.run(self.backend.status_command(native_ids)))
+        except CommandMissing as error:
+            raise Unreachable(f"{error}; {self.backend.install_hint}", transient=False) from error
+        except (CommandError, Unavailable) as error:
+            raise Unreachable(str(error)) from error
+
+    def usage(self, native_id: str) -> JobUsage | None:
+        """What a job has used, where the scheduler counts that and can be asked now."""
+        command = self.backend.usage_command(native_id)
+        try:
+            return self.backend.usage(native_id, self.run(command)) if command is not None else None
+        except (CommandError, Unavailable) as error:
+            _log.info("nobody tells what job %s has used: %s", native_id, error)
+            return None
 
     def _settled(self, job: Tracked, report: Report, reports: Mapping[str, Report]) -> Report:
         """Have a job go on if those it waits for have ended unnoticed by its scheduler; or say that it can not."""
