@@ -83,11 +83,13 @@ class JobExecutor(psij_like.JobExecutor):
         user = getpass.getuser()
         if jobs is None and owner is not None and user not in owner.split(","):
             return []
-        if jobs is None:
+        asked = jobs
+        if asked is None:
             self.recover()
-            jobs = self.list()
-        infos = [super(JobExecutor, self).info(_meant(job)) for job in jobs]
-        return [known_job(info, user) for info in infos if _is_known(info)]
+            asked = self.list()
+        infos = [super(JobExecutor, self).info(_meant(job)) for job in asked]
+        known = [known_job(info, user, info.status) for info in infos if info.status is not None and _is_known(info)]
+        return known if jobs is not None else [job for job in known if not job.status.final]
 
 
 @functools.cache
@@ -103,7 +105,7 @@ def _ready(job: psij_like.Job) -> None:
 
 def _is_known(info: psij_like.JobInfo) -> bool:
     """Whether there is, or was, such a job."""
-    return info.status is not None and (info.job_id is not None or info.status.reason != psij_like.Reason.LOST)
+    return info.job_id is not None or (info.status is not None and info.status.reason != psij_like.Reason.LOST)
 
 
 def _meant(job: Target) -> Target:
