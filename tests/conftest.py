@@ -41,8 +41,11 @@ _ROOT = "root submits no jobs: run `make test`, which becomes an ordinary user"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    slow_ones = "slow" in config.option.markexpr
     for item in items:
+        if item.get_closest_marker("slow") is not None and not slow_ones:
+            item.add_marker(pytest.mark.skip(reason="slow: -m slow runs it"))
         if BESIDE & set(item.path.relative_to(TESTS).parts) and item.get_closest_marker("slurm") is None:
             item.add_marker(pytest.mark.beside)
         if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):

@@ -22,7 +22,7 @@ _COMMANDS = {
     "script": "Show what the scheduler would be told of a job that runs COMMAND.",
     "executors": "Tell which executors there are, and which can be used here.",
     "config": "Tell what is configured.",
-    "compat-path": "Print the directory that makes `import psij` mean this library.",
+    "compat-path": "Print the directory which, put first on PYTHONPATH, makes `import psij` mean this library.",
     "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
     "dashboard": "Collect the reports of conformance runs, and show them.",

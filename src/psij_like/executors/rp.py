@@ -47,6 +47,7 @@ class RPJobExecutor(TrackedJobExecutor):
     """Runs jobs as tasks of RADICAL-Pilot; see the module."""
 
     _NAME_ = "rp"
+    _DETECTED_ = False
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, rp_config(config))

@@ -28,7 +28,7 @@ class JobExecutor(psij_like.JobExecutor):
 
     @classmethod
     def __subclasshook__(cls, other: type) -> bool:
-        return issubclass(other, psij_like.JobExecutor) if cls is JobExecutor else NotImplemented
+        return psij_like.JobExecutor in other.__mro__ if cls is JobExecutor else NotImplemented
 
     @staticmethod
     def get_instance(
