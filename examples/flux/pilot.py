@@ -12,7 +12,8 @@ from psij_like.integrations.flux_pilot import FluxPilot
 scheduler, nodes, launcher = sys.argv[1:]
 outer = JobExecutor.get_instance(scheduler)
 resources = ResourceSpecV1(node_count=int(nodes), processes_per_node=1)
-with FluxPilot(outer, resources, JobAttributes(timedelta(minutes=10)), launcher) as pilot:
+attributes = JobAttributes(timedelta(minutes=10), custom_attributes={"srun.mpi": "pmi2"})
+with FluxPilot(outer, resources, attributes, launcher) as pilot:
     jobs = [Job(JobSpec("/bin/sh", ["-c", f"exit {n % 2}"])) for n in range(20)]
     pilot.executor.submit_bulk(jobs)
     wait_all(jobs)

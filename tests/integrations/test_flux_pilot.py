@@ -12,7 +12,7 @@ import pytest
 
 from integrations.named_psij import as_psij
 from integrations.system import EXAMPLES, System
-from psij_like import Job, JobExecutor, JobExecutorConfig, JobSpec, JobState, SubmitException
+from psij_like import Job, JobExecutor, JobExecutorConfig, JobSpec, JobState, ResourceSpecV1, SubmitException
 from psij_like.integrations.flux_pilot import FluxPilot
 
 needs_flux = pytest.mark.skipif(shutil.which("flux") is None, reason="flux-core is not installed: no command flux")
@@ -68,3 +68,18 @@ def test_a_pilot_that_does_not_come_up_says_why(
     with pytest.raises(SubmitException, match=r"(?s)exit code 4.*no such config"):
         FluxPilot(outer).start()
     assert list((tmp_path / "work" / "flux-pilots").iterdir()) == []
+
+
+def test_brokers_that_do_not_find_each_other_are_refused(
+    outer: JobExecutor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "flux").write_text(
+        '#!/bin/sh\n[ "$1" = start ] || { echo 1; exit; }\nshift; FLUX_URI=local:///x exec "$@"\n'
+    )
+    (tmp_path / "bin" / "flux").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    pilot = FluxPilot(outer, ResourceSpecV1(node_count=2, processes_per_node=1), launcher="multiple")
+    with pytest.raises(SubmitException, match=r"2 Flux brokers were asked for, and the instance has 1.*'multiple'"):
+        pilot.start()
+    assert pilot.job.status.final

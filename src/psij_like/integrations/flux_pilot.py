@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, ResourceSpec, SubmitException
+from psij_like import Job, JobAttributes, JobExecutor, JobExecutorConfig, JobSpec, ResourceSpecV1, SubmitException
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +31,7 @@ _UNTIL_SHUT_DOWN = timedelta(seconds=60)
 # The instance's first program: tells where the instance is, and lives as long as it is wanted.
 _PROGRAM = """
 cd "$1" || exit 1
-printf '%s %s' "$(hostname)" "$FLUX_URI" >uri.new && mv uri.new uri || exit 1
+printf '%s %s %s' "$(flux getattr size)" "$(hostname)" "$FLUX_URI" >uri.new && mv uri.new uri || exit 1
 while [ -e wanted ]; do sleep 1; done
 """
 
@@ -44,7 +44,8 @@ class FluxPilot:
         resources: what the instance has: nodes, and one process on each, with the cores and GPUs that it may use.
             Without, one process on one node.
         attributes: how long it may run, in which queue, and so on.
-        launcher: what starts a broker on each node (`srun`, `mpirun`); one node needs none.
+        launcher: what starts a broker on each node (`srun`, `mpirun`); one node needs none. Brokers find each other by
+            PMI: Slurm's `srun` may need the custom attribute `srun.mpi`, `pmi2` for example.
         config: of the executor that is connected to it.
         timeout: how long to wait until it runs, the time in the queue included; None: without limit.
 
@@ -54,7 +55,7 @@ class FluxPilot:
     def __init__(
         self,
         outer: JobExecutor,
-        resources: ResourceSpec | None = None,
+        resources: ResourceSpecV1 | None = None,
         attributes: JobAttributes | None = None,
         launcher: str | None = None,
         config: JobExecutorConfig | None = None,
@@ -85,7 +86,7 @@ class FluxPilot:
 
         Raises:
             InvalidJobException, SubmitException: the job can not be submitted; or it ended, or the time was up, before
-                the instance ran.
+                the instance ran; or its brokers did not find each other.
         """
         place = self._outer.config.work_directory / "flux-pilots"  # which the job's nodes see, too
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -128,7 +129,14 @@ class FluxPilot:
             if deadline is not None and time.monotonic() > deadline:
                 self.job.cancel()
                 raise SubmitException(f"the Flux instance did not run within {self._timeout}", transient=True)
-        host, uri = (directory / "uri").read_text().split()
+        size, host, uri = (directory / "uri").read_text().split()
+        brokers = self._spec.resources.computed_process_count if self._spec.resources is not None else 1
+        if int(size) != brokers:
+            raise SubmitException(
+                f"{brokers} Flux brokers were asked for, and the instance has {size}: they find each other by PMI, which "
+                f"launcher {self._spec.launcher or 'single'!r} does not offer them; srun does with the custom attribute "
+                "srun.mpi, 'pmi2' for example"
+            )
         return uri if host == socket.gethostname() else f"ssh://{host}{uri.removeprefix('local://')}"
 
 
