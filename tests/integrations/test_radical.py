@@ -43,7 +43,7 @@ def test_tasks_in_a_pilot(system: System) -> None:
 def test_a_pipeline_of_entk(system: System) -> None:
     here = system.at("entk")
     printed = here.start(*as_psij("python", EXAMPLES / "radical" / "pipeline.py", **WITH_LOG)).end(timeout=250)
-    assert printed.splitlines()[-1] == "['DONE', 'DONE']"
+    assert printed.splitlines()[-1].endswith("['DONE', 'DONE']")  # colours come before
 
 
 @pytest.mark.slow

@@ -133,9 +133,9 @@ class FluxPilot:
         brokers = self._spec.resources.computed_process_count if self._spec.resources is not None else 1
         if int(size) != brokers:
             raise SubmitException(
-                f"{brokers} Flux brokers were asked for, and the instance has {size}: they find each other by PMI, which "
-                f"launcher {self._spec.launcher or 'single'!r} does not offer them; srun does with the custom attribute "
-                "srun.mpi, 'pmi2' for example"
+                f"{brokers} Flux brokers were asked for, and the instance has {size}: they find each other by PMI, "
+                f"which launcher {self._spec.launcher or 'single'!r} does not offer them; srun does with the custom "
+                "attribute srun.mpi, 'pmi2' for example"
             )
         return uri if host == socket.gethostname() else f"ssh://{host}{uri.removeprefix('local://')}"
 
