@@ -80,6 +80,6 @@ def test_brokers_that_do_not_find_each_other_are_refused(
     (tmp_path / "bin" / "flux").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     pilot = FluxPilot(outer, ResourceSpecV1(node_count=2, processes_per_node=1), launcher="multiple")
-    with pytest.raises(SubmitException, match=r"2 Flux brokers were asked for, and the instance has 1.*'multiple'"):
+    with pytest.raises(SubmitException, match=r"2 Flux brokers were asked for, the instance has 1.*'multiple'"):
         pilot.start()
     assert pilot.job.status.final

@@ -64,6 +64,7 @@ class FluxPilot:
         self._outer = outer
         self._config = config
         self._timeout = timeout
+        self._brokers = 1 if resources is None else resources.computed_process_count
         self._directory: Path | None = None
         self._executor: JobExecutor | None = None
         self._spec = JobSpec("flux", name="flux-pilot", resources=resources, attributes=attributes, launcher=launcher)
@@ -130,10 +131,9 @@ class FluxPilot:
                 self.job.cancel()
                 raise SubmitException(f"the Flux instance did not run within {self._timeout}", transient=True)
         size, host, uri = (directory / "uri").read_text().split()
-        brokers = self._spec.resources.computed_process_count if self._spec.resources is not None else 1
-        if int(size) != brokers:
+        if int(size) != self._brokers:
             raise SubmitException(
-                f"{brokers} Flux brokers were asked for, and the instance has {size}: they find each other by PMI, "
+                f"{self._brokers} Flux brokers were asked for, the instance has {size}: they find each other by PMI, "
                 f"which launcher {self._spec.launcher or 'single'!r} does not offer them; srun does with the custom "
                 "attribute srun.mpi, 'pmi2' for example"
             )

@@ -86,8 +86,8 @@ class Tasks:
             return Report(uid, known, state, time=self._started[uid])
         if known in (JobState.QUEUED, JobState.COMPLETED):
             return Report(uid, known, state, exit_code=exit_code, time=now)
-        if known is JobState.CANCELED and uid in self._cancelled:
-            return Report(uid, known, state, reason=Reason.CANCELLED, time=now)
+        if exit_code is None and uid in self._cancelled:
+            return Report(uid, JobState.CANCELED, state, reason=Reason.CANCELLED, time=now)
         if known is JobState.CANCELED and now - self._started.get(uid, now) >= self._limits[uid] - _CLOCK_MARGIN:
             return Report(uid, JobState.FAILED, state, reason=Reason.TIMEOUT, time=now)
         if exit_code is None:
