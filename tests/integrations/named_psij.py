@@ -11,6 +11,6 @@ PYTHONPATH = f"{compat.path()}:{Path(psij_like.__file__).parents[1]}"
 
 
 def as_psij(*command: str | Path, **variables: str) -> list[str]:
-    """The command, with that, and with further variables. (What is said of the directory of the tests is dropped.)"""
+    """The command, with that, and with further variables."""
     given = [f"{name}={value}" for name, value in {"PYTHONPATH": PYTHONPATH, **variables}.items()]
-    return ["env", "--unset=PWD", *given, *map(str, command)]
+    return ["env", *given, *map(str, command)]

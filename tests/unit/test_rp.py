@@ -94,29 +94,29 @@ def test_a_work_directory_that_would_be_expanded_is_refused(tmp_path: Path) -> N
     ],
 )
 def test_what_is_told_of_a_task(told: tuple[str, int | None, str | None], meant: tuple[object, ...]) -> None:
-    tasks = Tasks(lambda _: None)
-    tasks.expect("a", 60)
+    tasks = Tasks()
+    tasks.expect("a", 60, lambda _: None)
     report = tasks.take("a", *told)
     assert report is not None
     assert (report.state, report.exit_code, report.signal, report.reason) == meant
 
 
 def test_the_end_of_a_task_stands_and_queued_is_no_news_of_a_running_one() -> None:
-    tasks = Tasks(lambda _: None)
-    tasks.expect("a", 60)
+    tasks = Tasks()
+    tasks.expect("a", 60, lambda _: None)
     assert tasks.take("unknown", "DONE", 0, None) is None
     assert tasks.take("a", "AGENT_EXECUTING", None, None) is not None
     assert tasks.take("a", "AGENT_SCHEDULING", None, None) is None
     assert tasks.take("a", "DONE", 0, None) is not None
     assert tasks.take("a", "FAILED", None, "pilot.0000 is final") is None
-    assert tasks.abandon() == []
+    assert tasks.abandon(["a"]) == []
 
 
 def test_a_cancel_of_nobodys_is_the_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("psij_like.executors._rp.source.time.time", lambda: clock[0])
-    tasks = Tasks(lambda _: None)
-    tasks.expect("a", 60)
+    tasks = Tasks()
+    tasks.expect("a", 60, lambda _: None)
     tasks.take("a", "AGENT_EXECUTING", None, None)
     clock[0] += 60
     report = tasks.take("a", "CANCELED", None, None)
@@ -126,8 +126,8 @@ def test_a_cancel_of_nobodys_is_the_time_limits(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_cancel_is_asked_for_until_the_task_has_ended() -> None:
     asked: list[str] = []
-    tasks = Tasks(asked.append)
-    tasks.expect("a", 60)
+    tasks = Tasks()
+    tasks.expect("a", 60, asked.append)
     job = Tracked(Followed(Job(), lambda: None, lambda *_: None), "a")
     assert tasks.poll([job]) == {"a": Report("a", JobState.QUEUED)}
     tasks.cancel("a")
@@ -146,12 +146,14 @@ def test_tasks_are_abandoned_with_their_pilot() -> None:
     def closed(uid: str) -> None:
         raise SubmitException("no pilot")
 
-    tasks = Tasks(closed)
-    tasks.expect("a", 60)
+    tasks = Tasks()
+    tasks.expect("a", 60, closed)
     job = Tracked(Followed(Job(), lambda: None, lambda *_: None), "a")
     with pytest.raises(SubmitException, match="no pilot"):
         tasks.cancel("a")
+    with pytest.raises(SubmitException, match="the process alone whose pilot runs it"):
+        tasks.cancel("unknown")
     with pytest.raises(Unreachable, match="no pilot"):
         tasks.poll([job])
-    (report,) = tasks.abandon()
+    (report,) = tasks.abandon(["a", "unknown"])
     assert (report.state, report.reason) == (JobState.CANCELED, Reason.CANCELLED)

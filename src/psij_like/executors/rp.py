@@ -25,12 +25,12 @@ from psij_like._engine.job_files import JobFiles, Submission
 from psij_like._engine.plan import Inheritance, Plan, body_data, script_data
 from psij_like._engine.render import render
 from psij_like._engine.tracked import Tracked
-from psij_like._engine.tracker import Pace, Tracker
+from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.capabilities import Capabilities
 from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors._rp.config import RPExecutorConfig, rp_config
 from psij_like.executors._rp.pilot import Pilot
-from psij_like.executors._rp.source import Tasks
+from psij_like.executors._rp.source import tasks
 from psij_like.executors.tracked import Batch, TrackedJobExecutor
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
@@ -54,13 +54,11 @@ class RPJobExecutor(TrackedJobExecutor):
         where = str(self._config.work_directory)
         if re.search(r"[$`]", where):
             raise ValueError(f"work_directory: {where!r} holds $ or `, which RADICAL-Pilot would expand")
-        self._begin_anew()
+        self._pilot = self._new_pilot()
 
-    def _begin_anew(self) -> None:
+    def _new_pilot(self) -> Pilot:
         directory = self._store.directory / "sessions"
-        self._pilot = Pilot(self.url or "local.localhost", rp_config(self._config), directory, self._heard)
-        self._tasks = Tasks(self._pilot.cancel)
-        self._follower: Tracker | None = None
+        return Pilot(self.url or "local.localhost", rp_config(self._config), directory, self._heard)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -84,7 +82,9 @@ class RPJobExecutor(TrackedJobExecutor):
         for job in left:
             job.wait(_UNTIL_CANCELLED)
         self._pilot.close()
-        self._tracker().report(self._tasks.abandon())
+        unfinished = self.list()
+        if unfinished:
+            self._tracker().report(tasks().abandon(unfinished))
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
@@ -94,15 +94,13 @@ class RPJobExecutor(TrackedJobExecutor):
 
     def _start_afresh(self) -> None:
         super()._start_afresh()
-        self._begin_anew()
+        self._pilot = self._new_pilot()
 
     def _tracker(self) -> Tracker:
-        if self._follower is None:
-            self._follower = Tracker(self._tasks, _PACE)
-        return self._follower
+        return shared_tracker(self.name, lambda: Tracker(tasks(), _PACE))
 
     def _heard(self, uid: str, state: str, exit_code: int | None, trouble: str | None) -> None:
-        report = self._tasks.take(uid, state, exit_code, trouble)
+        report = tasks().take(uid, state, exit_code, trouble)
         if report is not None:
             self._tracker().report([report])
 
@@ -128,7 +126,7 @@ class RPJobExecutor(TrackedJobExecutor):
         uid = f"psij.{job.id}"
         with self._remembered(batch, attempt) as submission:
             self._write_down(submission, plan)
-            self._tasks.expect(uid, plan.walltime)
+            tasks().expect(uid, plan.walltime, self._pilot.cancel)
             self._pilot.run(_task(uid, plan, submission))
             files = JobFiles(submission, job.id)
             job._native_id = uid
@@ -146,14 +144,14 @@ class RPJobExecutor(TrackedJobExecutor):
         failures: dict[Target, SubmitException] = {}
         for job, uid in native_ids.items():
             try:
-                self._tasks.cancel(uid)
+                tasks().cancel(uid)
             except SubmitException as error:
                 failures[job] = error
         return failures
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         super()._ended(job, status)
-        self._tasks.forget(str(job.native_id))
+        tasks().forget(str(job.native_id))
 
 
 def _task(uid: str, plan: Plan, submission: Submission) -> dict[str, object]:

@@ -55,11 +55,11 @@ class Pilot:
         """Have a task cancelled.
 
         Raises:
-            SubmitException: this pilot is not, or no longer, running.
+            SubmitException: this pilot does not run any more.
         """
         with self._lock:
             if self._tasks is None:
-                raise SubmitException(f"job {uid} can be cancelled by the process alone whose pilot runs it")
+                raise SubmitException(f"job {uid} can not be cancelled: its pilot has ended")
             self._tasks.cancel_tasks(uid)
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
-"""What is known of the tasks of a pilot, from what RADICAL-Pilot tells as it happens."""
+"""What is known of tasks, from what RADICAL-Pilot tells as it happens."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from psij_like._engine.evidence import Report
 from psij_like._engine.source import Unreachable
@@ -24,28 +25,33 @@ _CLOCK_MARGIN = 1.0  # seconds
 
 
 class Tasks:
-    """The source of news of all tasks of one pilot; see `psij_like._engine.source.Source`.
+    """The source of news of all tasks of this process's pilots; see `psij_like._engine.source.Source`.
 
-    Args:
-        cancel: asks for a task's cancel. RADICAL-Pilot forgets such a request about a task that it is just starting, so
-            it is repeated until the task has ended.
+    RADICAL-Pilot forgets a cancel of a task that it is just starting, so it is asked for until the task has ended.
     """
 
     trusted = True
     limit_signals: frozenset[int] = frozenset()
     reserved: frozenset[int] = frozenset()
 
-    def __init__(self, cancel: Callable[[str], None]) -> None:
-        self._cancel = cancel
+    def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._cancels: dict[str, Callable[[str], None]] = {}
         self._reports: dict[str, Report] = {}
         self._limits: dict[str, float] = {}  # seconds
         self._started: dict[str, float] = {}
         self._cancelled: set[str] = set()
 
-    def expect(self, uid: str, limit: float) -> None:
-        """A task with that time limit, in seconds, is about to be handed over."""
+    def expect(self, uid: str, limit: float, cancel: Callable[[str], None]) -> None:
+        """A task is about to be handed over.
+
+        Args:
+            uid: the task's.
+            limit: its time limit, in seconds.
+            cancel: asks its pilot to cancel it; SubmitException if that is not possible.
+        """
         with self._lock:
+            self._cancels[uid] = cancel
             self._reports[uid] = Report(uid, JobState.QUEUED)
             self._limits[uid] = limit
 
@@ -56,13 +62,17 @@ class Tasks:
             SubmitException: that is not possible.
         """
         with self._lock:
-            self._cancelled.add(uid)
-        self._cancel(uid)
+            cancel = self._cancels.get(uid)
+            if cancel is not None:
+                self._cancelled.add(uid)
+        if cancel is None:
+            raise SubmitException(f"job {uid} can be cancelled by the process alone whose pilot runs it")
+        cancel(uid)
 
     def forget(self, uid: str) -> None:
         """A task has ended, and its end is known."""
         with self._lock:
-            for known in (self._reports, self._limits, self._started):
+            for known in (self._cancels, self._reports, self._limits, self._started):
                 known.pop(uid, None)
             self._cancelled.discard(uid)
 
@@ -97,20 +107,19 @@ class Tasks:
             return Report(uid, known, state, signal=-exit_code, time=now)
         return Report(uid, known, state, exit_code=exit_code, time=now)
 
-    def abandon(self) -> list[Report]:
-        """The pilot has ended: all that is to be said of the tasks that have not."""
-        with self._lock:
-            left = [uid for uid, report in self._reports.items() if not report.final]
-        return [report for uid in left if (report := self.take(uid, "FAILED", None, None)) is not None]
+    def abandon(self, uids: Iterable[str]) -> list[Report]:
+        """The pilot of tasks has ended: all that is to be said of those that have not."""
+        return [report for uid in uids if (report := self.take(uid, "FAILED", None, None)) is not None]
 
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.poll`. All news has been told, so nothing is asked about."""
         with self._lock:
             known = {job.native_id: self._reports[job.native_id] for job in jobs if job.native_id in self._reports}
             again = [uid for uid, report in known.items() if uid in self._cancelled and not report.final]
+            cancels = [(self._cancels[uid], uid) for uid in again]
         try:
-            for uid in again:
-                self._cancel(uid)
+            for cancel, uid in cancels:
+                cancel(uid)
         except SubmitException as error:
             raise Unreachable(str(error)) from error
         return known
@@ -121,3 +130,19 @@ class Tasks:
 
     def withdraw(self, jobs: Sequence[Tracked]) -> None:
         """Nothing: no job waits for others here. See `Source.withdraw`."""
+
+
+_all = Tasks()
+
+
+def tasks() -> Tasks:
+    """Those of this process."""
+    return _all
+
+
+def _start_afresh() -> None:
+    global _all  # noqa: PLW0603 - the tasks so far are the parent's
+    _all = Tasks()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
