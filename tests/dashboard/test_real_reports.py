@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from browsers import chromium
 from conftest import _without
-from dashboard.browsers import chromium
 from dashboard.servers import Server
 
 SITE = ("--site", "Alpha", "--institution", "First Institute")

@@ -206,15 +206,15 @@ class Backend(ABC):
             InvalidJobException: the scheduler can not express something; names the field, its value and what it can.
         """
 
-    def check(self, plan: Plan) -> None:
-        """Refuse what the scheduler can not express. InvalidJobException as for `directives`."""
+    def check(self, plan: Plan) -> Sequence[str]:
+        """Refuse what the scheduler can not express; else the directives. InvalidJobException as for `directives`."""
         for field, reason in self.refused:
             value: object = plan.spec
             for name in field.split("."):
                 value = getattr(value, name, None)
             if value:
                 raise InvalidJobException(f"{field}: {value!r} can not be told to {self.name}: {reason}; leave it out")
-        self.directives(plan)
+        return self.directives(plan)
 
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 
 from psij_like._engine.backend import Backend, Command, Refused, Unavailable
@@ -20,6 +21,7 @@ from psij_like._engine.tracked import Tracked
 from psij_like.job_status import Reason
 
 _log = logging.getLogger(__name__)
+_NATIVE_ID = attrgetter("native_id")
 
 
 @dataclass
@@ -98,16 +100,20 @@ class BatchSource:
         """See `Source.poll`."""
         try:
             self.probe()
-            reports = dict(self.backend.reports(self.run(self.backend.status_command(_ids(jobs)))))
+            reports = self.backend.reports(self.run(self.backend.status_command(_ids(jobs))))
         except CommandMissing as error:
             raise Unreachable(f"{error}; {self.backend.install_hint}", transient=False) from error
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error
-        for job in jobs:
-            report = reports.get(job.native_id)
-            if report is not None and report.waits_for:
-                reports[job.native_id] = self._settled(job, report, reports)
-        return reports
+        waiting = {report.native_id: report for report in reports.values() if report.waits_for}
+        if not waiting:
+            return reports
+        settled = {
+            job.native_id: self._settled(job, waiting[job.native_id], reports)
+            for job in jobs
+            if job.native_id in waiting
+        }
+        return {**reports, **settled}
 
     def _settled(self, job: Tracked, report: Report, reports: Mapping[str, Report]) -> Report:
         """Have a job go on if those it waits for have ended unnoticed by its scheduler; or say that it can not."""
@@ -185,4 +191,4 @@ class BatchSource:
 
 
 def _ids(jobs: Sequence[Tracked]) -> list[str]:
-    return list(dict.fromkeys(job.native_id for job in jobs))
+    return list(dict.fromkeys(map(_NATIVE_ID, jobs)))

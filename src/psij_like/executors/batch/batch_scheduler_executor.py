@@ -9,9 +9,9 @@ import re
 import shutil
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -162,21 +162,34 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                 raise InvalidJobException(
                     f"JobAttributes.dependencies: {self.name} has no {str(kind)!r}; what it has: {known}"
                 )
-        self._backend.check(plan)
+        plan.directives = self._backend.check(plan)
 
-    def _tracker(self) -> Tracker:
+    @cached_property
+    def _pace(self) -> Pace:
         settings = self._settings
-        pace = Pace(
+        return Pace(
             settings.initial_queue_polling_delay,
             settings.minimum_polling_interval,
             settings.queue_polling_interval,
             Patience(settings.record_patience, settings.lost_patience),
             settings.queue_polling_error_threshold,
         )
-        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
+
+    @cached_property
+    def _followed_with(self) -> Hashable:
+        """Executors of which this is the same share a tracker."""
+        settings = self._settings
         cluster = tuple(sorted(self._source.cluster.items()))
-        key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
-        return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(*bell[1:]) if bell[0] else None))
+        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
+        return self.name, self.url, cluster, socket.gethostname(), self._pace, bell, settings.command_timeout
+
+    def _tracker(self) -> Tracker:
+        return shared_tracker((self._followed_with, os.getuid()), self._new_tracker)
+
+    def _new_tracker(self) -> Tracker:
+        settings = self._settings
+        bell = open_doorbell(settings.doorbell_address, settings.doorbell_limit) if settings.doorbell else None
+        return Tracker(self._source, self._pace, bell)
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         plans = [plan for _, plan in batch]
@@ -216,7 +229,7 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
             own = "" if arrays.alone.isdisjoint(self._backend.custom(plan)) else job.id
-            told = (*self._backend.directives(plan), plan.spec.inherit_environment, own)
+            told = (*plan.directives, plan.spec.inherit_environment, own)
             alike.setdefault(told, []).append((job, plan))
         for group in alike.values():
             for part in (group[start : start + size] for start in range(0, len(group), size)):
