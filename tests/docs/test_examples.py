@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_BLOCK = re.compile(r"^<!-- (examples/\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^<!-- (examples/\S+) -->\n(?:<!-- run by \S+ -->\n)?```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = [
     (page.name, path, text)
     for page in sorted((ROOT / "docs").rglob("*.md"))
