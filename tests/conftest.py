@@ -24,7 +24,9 @@ settings.register_profile(
 settings.load_profile("beside others")
 
 TESTS = Path(__file__).parent
-BESIDE = frozenset({"cli", "dashboard", "docs", "rpc"})  # folders of tests that need no scheduler for long
+BESIDE = frozenset(
+    {"cli", "dashboard", "docs", "integrations", "rpc"}
+)  # folders of tests that need no scheduler for long
 SLURM_FIXTURES = frozenset({"shared_slurm", "slurm_cluster", "start_slurm"})
 
 
@@ -44,11 +46,14 @@ _ROOT = "root submits no jobs: run `make test`, which becomes an ordinary user"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    slow_ones = "slow" in config.option.markexpr
     for item in items:
+        if item.get_closest_marker("slow") is not None and not slow_ones:
+            item.add_marker(pytest.mark.skip(reason="slow: -m slow runs it"))
         if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slurm)
-        elif BESIDE & set(item.path.relative_to(TESTS).parts):
+        elif BESIDE & set(item.path.relative_to(TESTS).parts) and item.get_closest_marker("slurm") is None:
             item.add_marker(pytest.mark.beside)
 
 

@@ -69,10 +69,10 @@ def detected_executor() -> str:
         ValueError: it has several; somebody has to say which.
     """
     found: dict[type[JobExecutor], str] = {}
-    for name in sorted(executor_names() - {"local"}):
+    for name in sorted(executor_names()):
         with contextlib.suppress(ImportError, ValueError):  # `psij-like executors` tells what is the matter with it
             cls = executor_class(name)
-            if not cls().trouble:
+            if cls._DETECTED_ and not cls().trouble:
                 found.setdefault(cls, name)
     if len(found) > 1:
         raise ValueError(

@@ -55,6 +55,7 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     _NAME_ = "local"
     _TAKES_URL_ = False
+    _DETECTED_ = False
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
