@@ -9,20 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
 from psij_like.capabilities import Capabilities
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, StatusListener, checked_job, checked_listener
+from psij_like.job_info import JobInfo
 
 if TYPE_CHECKING:
     from packaging.version import Version
     from typing_extensions import Self
 
     from psij_like.futures import JobFuture
-    from psij_like.job_spec import JobSpec
     from psij_like.job_status import JobStatus
 
 T = TypeVar("T")
@@ -97,40 +97,6 @@ def _launcher_options(options: Mapping[str, Mapping[str, object]]) -> dict[str, 
     return {name: dict(some) for name, some in options.items()}
 
 
-class JobInfo(NamedTuple):
-    """What is known of a job. Everything but its id may be None: unknown.
-
-    Attributes:
-        native_id: the backend's own id.
-        status: its status; the metadata say why it waits, or why it ended.
-        job_id: the id of the `Job`, in the process that submitted it.
-        spec: its specification.
-        submitted: when it was submitted, in seconds since the epoch.
-        nodes: the names of the nodes that it was last started on.
-        directory: where its own files are, while there are any.
-    """
-
-    native_id: str
-    status: JobStatus | None
-    job_id: str | None = None
-    spec: JobSpec | None = None
-    submitted: float | None = None
-    nodes: tuple[str, ...] = ()
-    directory: Path | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same in JSON's types."""
-        from psij_like.serialize import spec_to_dict, status_to_dict  # noqa: PLC0415 - rarely needed
-
-        return {
-            **self._asdict(),
-            "status": None if self.status is None else status_to_dict(self.status),
-            "spec": None if self.spec is None else spec_to_dict(self.spec, lossy=True),
-            "nodes": list(self.nodes),
-            "directory": None if self.directory is None else str(self.directory),
-        }
-
-
 class JobExecutor(ABC):
     """Submits jobs to one backend and follows them.
 
@@ -149,6 +115,8 @@ class JobExecutor(ABC):
     """The version of the implementation, for `get_instance`'s `version_constraint`."""
     _TAKES_URL_: ClassVar[bool] = True
     """Whether the backend has instances that a `url` chooses from."""
+    _DETECTED_: ClassVar[bool] = True
+    """Whether it stands for a scheduler that a machine has, and is chosen there if nobody names an executor."""
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         if url is not None and not isinstance(url, str):
@@ -172,7 +140,8 @@ class JobExecutor(ABC):
 
         Args:
             name: such as "local" or "slurm"; see `get_executor_names`. None: what is configured (see
-                `psij_like.configuration`), or else that of the scheduler which this machine has, or else `local`.
+                `psij_like.configuration`), with what is set for it there, or else that of the scheduler which this
+                machine has, or else `local`.
             version_constraint: such as "> 0.0.2, != 0.0.4"; the highest version that matches is used.
             url: which instance of the backend, for those that have several.
             config: how to work.
@@ -184,8 +153,10 @@ class JobExecutor(ABC):
         if name is None:
             from psij_like import configuration  # noqa: PLC0415 - only if it is asked for
 
-            configured = configuration.load().settings.get("executor")
-            name = configured.value if configured is not None else plugins.detected_executor()
+            configured = configuration.load()
+            name = configured.value("executor") or plugins.detected_executor()
+            url = url if url is not None else configured.value("url")
+            config = config if config is not None else configured.executor_config()
         return plugins.executor_class(name, version_constraint)(url=url, config=config)
 
     @staticmethod
@@ -309,6 +280,17 @@ class JobExecutor(ABC):
         """
         native_id = job if isinstance(job, str) else str(job.native_id)
         return JobInfo(native_id, self.status([job])[native_id])
+
+    def user_jobs(self) -> builtins.list[JobInfo]:
+        """Ask now about all jobs of this user: those that the backend lists, or the work directory remembers.
+
+        One request. Of jobs that ended, those are named whose end nobody has heard, and those that the backend still
+        lists. What was submitted by other means has an id and a status, and nothing more.
+
+        Raises:
+            SubmitException: the backend can not be asked.
+        """
+        raise SubmitException(f"{self.name} can not list jobs")
 
     def hold(self, job: Target) -> None:
         """Keep a waiting job, or that of a native id, from starting, until `release`: QUEUED with reason `held`.

@@ -17,6 +17,7 @@ REQUIREMENTS = {
     "merlin": ["--editable", str(ROOT), "merlin>=1.12"],
     "snakemake": ["--editable", str(ROOT), "--editable", str(PLUGIN), "snakemake>=9"],
     "dask": ["--editable", str(ROOT), "dask-jobqueue>=0.9"],
+    "radical": ["--editable", f"{ROOT}[rp]", "radical.entk>=1.90"],
     "executorlib": ["--editable", str(ROOT), "executorlib>=1.8"],
 }
 

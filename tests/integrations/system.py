@@ -94,6 +94,7 @@ class System:
             "PATH": f"{self.environment / 'bin'}:{outside.get('PATH', os.defpath)}",
             "VIRTUAL_ENV": str(self.environment),
             "HOME": str(self.here),
+            "PWD": str(self.here),
             "PSIJ_EXECUTOR": self.executor,
         }
 

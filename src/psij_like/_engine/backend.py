@@ -16,6 +16,7 @@ from psij_like._engine.plan import Plan, script_data
 from psij_like._engine.render import render
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
+from psij_like.job_info import JobUsage
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Backend(ABC):
 
     name: ClassVar[str]
     """The executor's name, which is also that of its template and the prefix of its custom attributes."""
-    template: ClassVar[Path | None] = None
+    template: Path | None = None
     """The file of the template, where it is not one of this library's own."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Further names of the executor, and so further prefixes."""
@@ -180,6 +181,8 @@ class Backend(ABC):
 
     # ---- evidence
 
+    lists_all: ClassVar[bool] = True
+    """Whether the status command, told of no job, lists all jobs of the user, if not of all users."""
     trusted: ClassVar[bool] = False
     """Whether the scheduler's own exit codes and its "completed" are those of our script."""
     detail_sources: ClassVar[int] = 0
@@ -206,21 +209,34 @@ class Backend(ABC):
             InvalidJobException: the scheduler can not express something; names the field, its value and what it can.
         """
 
-    def check(self, plan: Plan) -> None:
-        """Refuse what the scheduler can not express. InvalidJobException as for `directives`."""
+    def check(self, plan: Plan) -> Sequence[str]:
+        """Refuse what the scheduler can not express; else the directives. InvalidJobException as for `directives`."""
         for field, reason in self.refused:
             value: object = plan.spec
             for name in field.split("."):
                 value = getattr(value, name, None)
             if value:
                 raise InvalidJobException(f"{field}: {value!r} can not be told to {self.name}: {reason}; leave it out")
-        self.directives(plan)
+        return self.directives(plan)
 
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
         reserved = " ".join(map(str, sorted(self.reserved)))
         facts = {**script_data(plan), "directives": self.directives(plan), "reserved": reserved}
-        return render(self.template or self.name, facts)
+        return self.rendered(facts)
+
+    def rendered(self, facts: Mapping[str, object]) -> str:
+        """The text of the template for these values.
+
+        Raises:
+            InvalidJobException: it is a site's own, and can not be used.
+        """
+        if self.template is None:
+            return render(self.name, facts)
+        try:
+            return render(self.template, facts)
+        except Exception as error:
+            raise InvalidJobException(f"the template {self.template} can not be used: {error}", error) from error
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """Further files for the job's directory, name to text."""
@@ -393,6 +409,18 @@ class Backend(ABC):
             Unavailable: it does not work now, or not at this site.
         """
         raise Unavailable(f"{self.name} has no detail command {number}: {result}")
+
+    def usage_command(self, native_id: str) -> Command | None:
+        """The command that tells what a job has used; None if there is none."""
+        return None
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """What that command said; None if it does not count.
+
+        Raises:
+            Unavailable: it does not work now, or not at this site.
+        """
+        return None
 
     def log_report(self, native_id: str, text: str) -> Report | None:
         """What the scheduler's own log of a job (see `log`) says of its end, if anything."""

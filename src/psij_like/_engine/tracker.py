@@ -119,12 +119,14 @@ class Tracker:
 
     def _post(self, message: Callable[[], None]) -> None:
         with self._lock:
+            woken = bool(self._inbox)  # for a message that waits; after it the thread takes this one
             self._inbox.append(message)
             if not self._running:
                 begin(self._run, "psij-like tracker")
                 self._running = True
-        with contextlib.suppress(BlockingIOError):  # it has been woken up already
-            self._wake_writer.send(b"!")
+        if not woken:
+            with contextlib.suppress(BlockingIOError):  # it has been woken up already
+                self._wake_writer.send(b"!")
 
     # ---- the tracker's thread
 

@@ -15,13 +15,19 @@ _COMMANDS = {
     "run": "Run COMMAND as a job: its output is shown as it comes.",
     "status": "Ask about JOBS.",
     "wait": "Wait until JOBS have ended.",
+    "list": "List your jobs.",
     "info": "Tell all that is known of a JOB.",
+    "logs": "Show the output of a JOB.",
+    "attach": "Follow a JOB as `run` does.",
     "cancel": "Ask for JOBS to be cancelled.",
     "hold": "Keep waiting JOBS from starting.",
     "release": "Let held JOBS start.",
     "script": "Show what the scheduler would be told of a job that runs COMMAND.",
+    "doctor": "Check this site end to end, and say what to fix.",
     "executors": "Tell which executors there are, and which can be used here.",
     "config": "Tell what is configured.",
+    "completion": "Print what makes a SHELL complete commands and options.",
+    "compat-path": "Print the directory which, put first on PYTHONPATH, makes `import psij` mean this library.",
     "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
     "dashboard": "Collect the reports of conformance runs, and show them.",
@@ -37,7 +43,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"psij_like.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"psij_like.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

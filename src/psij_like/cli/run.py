@@ -1,138 +1,117 @@
-"""`psij-like run`: a job as if it were a command of this terminal."""
+"""`psij-like run`: jobs as if they were commands of this terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from psij_like.cli.options import executor_of, spec_of, takes_executor, takes_job, told, words
-from psij_like.cli.wait import exit_code
+from psij_like.cli import output
+from psij_like.cli.follow import exit_code, follow, tell
+from psij_like.cli.interruptions import Interruptions
+from psij_like.cli.options import data_of, executor_of, takes_executor, takes_job, told
+from psij_like.cli.sweep import Parameters, parameters, takes_sweep
 
 if TYPE_CHECKING:
+    from psij_like.cli.timeline import History
     from psij_like.job import Job
-    from psij_like.job_spec import JobSpec
+    from psij_like.job_executor import JobExecutor
     from psij_like.job_status import JobStatus
-
-_LOOK = timedelta(seconds=0.2)  # between looks at what the job printed
 
 
 @click.command
 @takes_executor
-@click.option("--quiet", is_flag=True, help="Do not tell how the job is getting on.")
+@click.option("--quiet", is_flag=True, help="Do not tell how jobs are getting on.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="HTML file, or directory for one, with a picture of what came of it.",
+)
+@takes_sweep
 @takes_job
-def command(quiet: bool, **given: Any) -> None:
+def command(quiet: bool, report: Path | None, **given: Any) -> None:
     """Run COMMAND as a job: its output is shown as it comes.
 
     How the job is getting on is told on standard error. Ctrl-C asks whether to cancel the job, or cancels it where
     nobody can be asked; a second one, or SIGTERM, cancels it. Exits with the job's exit code, or with 125 if it has
     none and did not end well.
 
-    psij-like run -e slurm -n 4 -l mpirun -t 10 -- ./simulate
-    """
-    from psij_like.job import Job  # noqa: PLC0415 - only if it is called
+    With --repeat, --sweep or --grid these are many jobs: the output of each is shown when it has ended. Exits with 0 if
+    all ended well, else as the first of them that did not.
 
+    psij-like run -e slurm -n 4 -l mpirun -t 10 -- ./simulate
+
+    psij-like run --grid x=1,2,3 --grid y=a,b -- ./simulate {x} {y}
+    """
     executor = executor_of(given)
     with told():
-        spec = spec_of(given)
-    with _output(spec, executor.config.work_directory) as outputs:
-        job = Job(spec)
+        several = parameters(given)
+        data = data_of(given, executor)
+    with _place(executor) as place, told():
+        if several is None:
+            history, code = _one(executor, data, place, quiet)
+        else:
+            history, code = _many(executor, data, several, place, quiet)
+    if report is not None:
+        from psij_like.cli import timeline  # noqa: PLC0415 - only if it is asked for
+
+        timeline.write(report, history)
+    raise SystemExit(code)
+
+
+def _one(executor: JobExecutor, data: dict[str, Any], place: Path, quiet: bool) -> tuple[History, int]:
+    from psij_like.job import Job  # noqa: PLC0415 - only if it is called
+    from psij_like.serialize import spec_from_dict  # noqa: PLC0415
+
+    spec = spec_from_dict(data)
+    job, tails = Job(spec), output.tails(output.captured(spec, place))
+    history: dict[Job, list[JobStatus]] = {job: []}
+
+    def listen(job: Job, status: JobStatus) -> None:
+        history[job].append(status)
         if not quiet:
-            job.set_job_status_callback(_tell)
-        with _sigterm_interrupts(), told():
-            executor.submit(job)
-            _follow(job, outputs)
-    raise SystemExit(exit_code(job))
+            tell(job, status)
+
+    job.set_job_status_callback(listen)
+    with Interruptions() as interruptions:
+        executor.submit(job)
+        follow(job, tails, lambda: _heed(interruptions, job))
+    for tail in tails:
+        tail.close()
+    return history, exit_code(job)
 
 
-def _tell(job: Job, status: JobStatus) -> None:
-    click.echo(f"psij-like: job {job.native_id} {words(status)}", err=True)
+def _heed(interruptions: Interruptions, job: Job) -> None:
+    if interruptions.came and interruptions.wants_an_end(f"cancel job {job.native_id}?"):
+        job.cancel()
 
 
-def _follow(job: Job, outputs: list[_Tail]) -> None:
-    """Show what the job prints, until it has ended; see to interruptions."""
-    asked = False
-    while True:
-        try:
-            ended = job.wait(_LOOK)
-            for output in outputs:
-                output.show()
-            if ended is not None:
-                return
-        except KeyboardInterrupt as interruption:
-            ask = not asked and not isinstance(interruption, _Terminated) and sys.stdin.isatty()
-            if not ask or _wants_an_end(job):
-                asked = True
-                job.cancel()
+def _many(
+    executor: JobExecutor, data: dict[str, Any], several: list[Parameters], place: Path, quiet: bool
+) -> tuple[History, int]:
+    from psij_like.cli.many import Campaign  # noqa: PLC0415 - only if it is asked for
 
-
-def _wants_an_end(job: Job) -> bool:
-    try:
-        return click.confirm(f"\ncancel job {job.native_id}?", err=True)
-    except (click.Abort, KeyboardInterrupt):  # once more
-        return True
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    campaign = Campaign(data, several, place)
+    with Interruptions() as interruptions:
+        code = campaign.run(executor, interruptions, quiet=quiet)
+    return campaign.history, code
 
 
 @contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM is as good as Ctrl-C, and nobody is asked."""
-
-    def interrupt(*_: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+def _place(executor: JobExecutor) -> Iterator[Path]:
+    """A directory that jobs see, for output of which it is not said where it goes; it is removed at the end."""
+    work = executor.config.work_directory
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Tail:
-    """Shows what comes into a file."""
-
-    def __init__(self, path: Path, stream: IO[bytes]) -> None:
-        self._path = path
-        self._stream = stream
-        self._file: IO[bytes] | None = None
-
-    def show(self) -> None:
-        """Show what is new."""
-        if self._file is None:
-            try:
-                self._file = self._path.open("rb")
-            except FileNotFoundError:
-                return
-        shutil.copyfileobj(self._file, self._stream)
-        self._stream.flush()
-
-
-@contextlib.contextmanager
-def _output(spec: JobSpec, place: Path) -> Iterator[list[_Tail]]:
-    """Have what the job prints go to files, unless it is said where it goes; they are removed at the end."""
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    directory = Path(tempfile.mkdtemp(prefix="run-", dir=place))
-    tails = []
-    for name, stream in (("stdout_path", sys.stdout.buffer), ("stderr_path", sys.stderr.buffer)):
-        if getattr(spec, name) is None:
-            path = directory / name
-            setattr(spec, name, path)
-            tails.append(_Tail(path, stream))
+        work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory = Path(tempfile.mkdtemp(prefix="run-", dir=work))
+    except OSError as error:
+        raise click.ClickException(f"the work directory {work} can not be used: {error}; choose another one") from error
     try:
-        yield tails
+        yield directory
     finally:
-        for tail in tails:
-            with contextlib.suppress(OSError):
-                tail.show()
         shutil.rmtree(directory, ignore_errors=True)

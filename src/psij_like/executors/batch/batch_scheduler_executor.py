@@ -9,9 +9,9 @@ import re
 import shutil
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,11 +21,12 @@ from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.claims import corrected_id
 from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.doorbell import open_doorbell
-from psij_like._engine.evidence import Patience
+from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.host import CommandError, CommandMissing, CommandNotStarted
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
 from psij_like._engine.retry import persistently
+from psij_like._engine.source import Unreachable
 from psij_like._engine.store import Remembered, submitted
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
@@ -34,10 +35,11 @@ from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors.batch._user import this_user
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
 from psij_like.executors.batch.throttled import ThrottledExecutor
-from psij_like.executors.remembered import file_trouble, is_followed
+from psij_like.executors.remembered import Told, file_trouble, is_followed
 from psij_like.executors.tracked import Batch
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
+from psij_like.job_info import JobUsage
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
@@ -82,6 +84,10 @@ class BatchSchedulerExecutor(ThrottledExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, batch_config(config))
         self._backend = self._make_backend()
+        templates = self._settings.template_directory
+        own = templates.expanduser() / f"{self._backend.name}.mustache" if templates is not None else None
+        if own is not None and own.exists():
+            self._backend.template = own.absolute()
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
         self._delivery = Delivery(self._source, self._settings.retry_for)
@@ -162,21 +168,34 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                 raise InvalidJobException(
                     f"JobAttributes.dependencies: {self.name} has no {str(kind)!r}; what it has: {known}"
                 )
-        self._backend.check(plan)
+        plan.directives = self._backend.check(plan)
 
-    def _tracker(self) -> Tracker:
+    @cached_property
+    def _pace(self) -> Pace:
         settings = self._settings
-        pace = Pace(
+        return Pace(
             settings.initial_queue_polling_delay,
             settings.minimum_polling_interval,
             settings.queue_polling_interval,
             Patience(settings.record_patience, settings.lost_patience),
             settings.queue_polling_error_threshold,
         )
-        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
+
+    @cached_property
+    def _followed_with(self) -> Hashable:
+        """Executors of which this is the same share a tracker."""
+        settings = self._settings
         cluster = tuple(sorted(self._source.cluster.items()))
-        key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
-        return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(*bell[1:]) if bell[0] else None))
+        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
+        return self.name, self.url, cluster, socket.gethostname(), self._pace, bell, settings.command_timeout
+
+    def _tracker(self) -> Tracker:
+        return shared_tracker((self._followed_with, os.getuid()), self._new_tracker)
+
+    def _new_tracker(self) -> Tracker:
+        settings = self._settings
+        bell = open_doorbell(settings.doorbell_address, settings.doorbell_limit) if settings.doorbell else None
+        return Tracker(self._source, self._pace, bell)
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         plans = [plan for _, plan in batch]
@@ -216,7 +235,7 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
             own = "" if arrays.alone.isdisjoint(self._backend.custom(plan)) else job.id
-            told = (*self._backend.directives(plan), plan.spec.inherit_environment, own)
+            told = (*plan.directives, plan.spec.inherit_environment, own)
             alike.setdefault(told, []).append((job, plan))
         for group in alike.values():
             for part in (group[start : start + size] for start in range(0, len(group), size)):
@@ -258,6 +277,25 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         finally:
             at_hand.give_up({job_id for each in taken for job_id in _ids(each)} - {job.id for job in recovered})
         return recovered
+
+    def _all_told(self) -> Iterator[tuple[Told, Tracked]]:
+        noted = self._store.native_ids()
+        for submission, intent, jobs in self._store.unfinished():
+            for files, _ in jobs:
+                native_id = noted.get(files.job_id) or (submission.claimant() if files.index is None else None)
+                if intent.get("executor") == self.name and native_id is not None:
+                    tracked = Tracked(self._followed(Job()), native_id, files)
+                    tracked.note_cancel_mark()
+                    yield Told(native_id, files.job_id, intent, files), tracked
+
+    def _listing(self) -> Mapping[str, Report]:
+        try:
+            return self._source.listing()
+        except Unreachable as error:
+            raise SubmitException(f"{self.name} can not list jobs: {error}", error, error.transient) from error
+
+    def _usage(self, native_id: str) -> JobUsage | None:
+        return self._source.usage(native_id)
 
     def _is_orphaned(self, remembered: Remembered) -> bool:
         return remembered.intent.get("executor") == self.name and not is_followed(remembered.intent)

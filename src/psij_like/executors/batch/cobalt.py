@@ -86,7 +86,7 @@ class Cobalt(Backend):
             "o": "/dev/null",
             "e": "/dev/null",
             "dependencies": ":".join(job.native_id for job in plan.dependencies) or None,
-            "debuglog": str(plan.job_directory / str(self.log)),
+            "debuglog": f"{plan.job_directory}/{self.log}",
         }
         for name, value in merged(options, self.custom(plan)):
             dashed = f"-{name}" if len(name) == 1 else f"--{name}"

@@ -55,6 +55,7 @@ class TutorialBackend(Backend):
         self.install_hint = "install the scheduler's commands, or load the module that provides them"  # type: ignore[misc]
 
     cancels_many = False
+    lists_all = False
     claims_by_id = False  # the plug-in's script started ours, which does not know what that is
 
     def directives(self, plan: Plan) -> list[str]:
@@ -82,8 +83,8 @@ class TutorialBackend(Backend):
             "custom_attributes": attributes,
             "formatted_job_duration": str(timedelta(seconds=plan.walltime)),
             "psij": {
-                "launch_command": ["/bin/bash", "-p", shell_word(str(plan.job_directory / f"launch.{plan.token}"))],
-                "script_dir": str(plan.job_directory),
+                "launch_command": ["/bin/bash", "-p", shell_word(f"{plan.job_directory}/launch.{plan.token}")],
+                "script_dir": plan.job_directory,
             },
         }
 
