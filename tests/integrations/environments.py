@@ -49,8 +49,11 @@ def make(name: str) -> Path:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=280
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=400
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotMadeError(str(error)) from error
     if done.returncode != 0:
         raise NotMadeError(f"{' '.join(command)} failed: {done.stderr[-1500:]}")
