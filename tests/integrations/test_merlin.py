@@ -12,7 +12,7 @@ import pytest
 
 from conftest import _without
 from executors.support import until
-from integrations.system import EXAMPLES, System
+from integrations.system import EXAMPLES, System, rarely_on_slurm
 
 STUDY = EXAMPLES / "merlin" / "study.yaml"
 APP = """\
@@ -48,6 +48,7 @@ def _answers(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
+@rarely_on_slurm
 def test_workers_are_jobs(system: System, redis: int) -> None:
     anyway = {"C_FORCE_ROOT": "1"} if os.geteuid() == 0 else {}  # Celery wants no superuser
     place = system.at("study", **anyway)
