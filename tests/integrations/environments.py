@@ -14,11 +14,11 @@ PLUGIN = ROOT / "integrations" / "snakemake-executor-plugin-psij-like"
 REQUIREMENTS = {
     "parsl": ["--editable", f"{ROOT}[parsl]"],
     "maestro": ["--editable", f"{ROOT}[maestro]"],
-    "merlin": ["--editable", str(ROOT), "merlin>=1.12"],
+    "merlin": ["--editable", str(ROOT), "merlin>=1.13"],
     "snakemake": ["--editable", str(ROOT), "--editable", str(PLUGIN), "snakemake>=9"],
     "dask": ["--editable", str(ROOT), "dask-jobqueue>=0.9"],
     "radical": ["--editable", f"{ROOT}[rp]", "radical.entk>=1.90"],
-    "executorlib": ["--editable", str(ROOT), "executorlib>=1.8"],
+    "executorlib": ["--editable", str(ROOT), "executorlib>=1.11"],
 }
 
 
