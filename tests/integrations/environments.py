@@ -33,18 +33,19 @@ def make(name: str) -> Path:
         NotMadeError: that is impossible.
     """
     requirements = REQUIREMENTS[name]
+    wanted = f"{requirements}\n{(ROOT / 'pyproject.toml').read_text()}"  # extras are in there
     environment = PLACE / name
     made = environment / "made-for"
     PLACE.mkdir(exist_ok=True)
     with (PLACE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if made.exists() and made.read_text() == repr(requirements):
+        if made.exists() and made.read_text() == wanted:
             return environment
         shutil.rmtree(environment, ignore_errors=True)
         _run(sys.executable, "-m", "venv", str(environment))
         # Compiling all modules takes as long as installing them, and few are used.
         _run(str(environment / "bin" / "pip"), "install", "--quiet", "--no-compile", *requirements)
-        made.write_text(repr(requirements))
+        made.write_text(wanted)
     return environment
 
 
