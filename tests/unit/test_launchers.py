@@ -35,10 +35,38 @@ def test_N1_single() -> None:
 
 def test_N1_mpirun() -> None:
     assert command("mpirun") == ["mpirun", "-n", "1"]
-    assert command("mpirun", LARGE) == ["mpirun", "-n", "6"]
-    assert command("mpirun", LARGE, mca=["btl", "tcp,self"], oversubscribe=True) == [
+    several = ResourceSpecV1(process_count=6)
+    assert command("mpirun", several) == ["mpirun", "-n", "6"]
+    assert command("mpirun", several, mca=["btl", "tcp,self"], oversubscribe=True) == [
         *("mpirun", "-n", "6", "--mca", "btl", "tcp,self", "--oversubscribe")
     ]
+    assert command("mpirun", LARGE, map_by="node") == ["mpirun", "-n", "6", "--map-by", "node"]
+
+
+@pytest.mark.parametrize(
+    ("version", "layout"),
+    [
+        ("mpirun (Open MPI) 4.1.4", "--map-by ppr:3:node:PE=4"),
+        ("mpirun.openmpi (OpenRTE) 4.1.4", "--map-by ppr:3:node:PE=4"),
+        ("HYDRA build details:\n    Version: 4.0.2", "-ppn 3"),
+        ("Intel(R) MPI Library for Linux* OS, Version 2021.9 Build 20230307", "-ppn 3"),
+        ("mpirun of nobody we know", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["mpirun", "mpiexec"])
+def test_N1_each_mpi_is_told_the_layout_in_its_own_way(
+    name: str, version: str, layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mpirun = tmp_path / name
+    mpirun.write_text(f"""#!/bin/sh\nif [ "$1" = --version ]; then echo '{version}'; exit; fi\necho "$*"\n""")
+    mpirun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    words = command(name, LARGE, mca=["btl", "tcp,self"])
+    told = subprocess.run([*words, "/bin/x", "a b"], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["-n", "6", *layout.split(), "--mca", "btl", "tcp,self", "/bin/x", "a", "b"]
+    one = command(name, ResourceSpecV1(node_count=2, processes_per_node=3), v=True)
+    told = subprocess.run([*one, "/bin/x"], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["-n", "6", *layout.removesuffix(":PE=4").split(), "-v", "/bin/x"]
 
 
 def test_N1_srun() -> None:
