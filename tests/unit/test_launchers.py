@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from psij_like.exceptions import InvalidJobException
+from psij_like.exceptions import BulkSubmitException, InvalidJobException
 from psij_like.job import Job
 from psij_like.job_attributes import JobAttributes
-from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_executor import JobExecutor, JobExecutorConfig
 from psij_like.job_spec import JobSpec
 from psij_like.launcher import Launcher, launcher_for
 from psij_like.resource_spec import ResourceSpecV1, resolve
@@ -95,6 +95,35 @@ def test_N1_srun() -> None:
 def test_option_values(value: object, words: list[str]) -> None:
     expected = [word.replace("--o", "--option") for word in words]
     assert Launcher.get_instance("srun", options={"option": value}).option_words() == expected
+
+
+def test_a_path_is_an_options_value_too(tmp_path: Path) -> None:
+    assert Launcher.get_instance("mpirun", options={"wdir": tmp_path}).option_words(joined=False) == [
+        *("--wdir", str(tmp_path))
+    ]
+
+
+@pytest.mark.parametrize("value", [b"x", {"a"}, {"a": 1}, "a\0b", "\ud800", ["a", None], [["a"]]])
+def test_values_that_can_be_no_word_are_refused(value: object) -> None:
+    job = Job(JobSpec("/bin/x", launcher="srun", attributes=JobAttributes(custom_attributes={"srun.foo": value})))
+    for config in (None, JobExecutorConfig(launcher_options={"srun": {"foo": value}})):
+        with pytest.raises(InvalidJobException, match=r"srun\.foo"):
+            Launcher.get_instance("srun", config=config, options=None if config else {"foo": value}).prefix_text()
+    with pytest.raises(InvalidJobException, match=r"srun\.foo"):
+        JobExecutor.get_instance("slurm").submit(job)
+    with pytest.raises(BulkSubmitException, match=r"srun\.foo"):
+        JobExecutor.get_instance("slurm").submit_bulk([job])
+
+
+def test_names_that_can_be_no_option_are_refused() -> None:
+    for name in ("", "a b", "-x"):
+        with pytest.raises(ValueError, match="is named like"):
+            Launcher.get_instance("srun", config=JobExecutorConfig(launcher_options={"srun": {name: 1}}))
+
+
+def test_a_prefix_is_for_resources() -> None:
+    with pytest.raises(TypeError, match="a ResourceSpec or None"):
+        Launcher.get_instance("srun").prefix_text(5)  # type: ignore[arg-type]
 
 
 def test_short_options() -> None:

@@ -9,7 +9,7 @@ from psij_like.launcher import Launcher
 from psij_like.resource_spec import Resources
 
 # $1 to $4: the launcher, ranks, ranks for each node, cores for each rank. Open MPI: mpirun(1), 4.1 and 5.0; MPICH's
-# Hydra: `mpiexec -help`, 4.0; Intel MPI, which heeds the scheduler instead unless it is told not to: its reference, 2021.
+# Hydra: `mpiexec -help`, 4.0; Intel MPI, which heeds the scheduler instead unless told not to: its reference, 2021.
 _SCRIPT = (
     'm=$1 n=$2 p=$3 c=$4; shift 4; case $("$m" --version 2>&1) in '
     '*"Open MPI"*|*OpenRTE*) if [ "$c" -gt 1 ]; then p=$p:node:PE=$c; else p=$p:node; fi; '
