@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 GONE = ".gone"
 """How the name of a directory ends that is being removed."""
 _VOID = "void:"
+_CLOCK_MARGIN = 2.0  # seconds; some file systems tell whole ones
 _RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 _INTENT = "#psij_intent "
@@ -238,9 +239,17 @@ class JobFiles:
         """Whether somebody has marked the job as cancelled."""
         return "cancel" in self.host.names(self.directory)
 
+    def ended_before_cancel(self, run: int) -> bool:
+        """Whether a run's end was written down well before somebody marked the job, by the file system's own clock."""
+        end, mark = (self.host.age(self.path(name)) for name in (f"end.{run}", "cancel"))
+        return end is not None and mark is not None and end > mark + _CLOCK_MARGIN
+
     def mark_cancelled(self) -> Path | None:
-        """Tell the body, which stages differently then, that it is cancelled. The mark; None if it is too late."""
-        if not self.host.names(Path(self.submission.directory)):
+        """Tell the body, which stages differently then, that it is cancelled.
+
+        The mark; None if it is too late, or if the job has been marked before: the first one tells when.
+        """
+        if self.cancel_asked or not self.host.names(Path(self.submission.directory)):
             return None
         if self.index is not None:
             with contextlib.suppress(FileExistsError):
