@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from psij_like._engine.host import Host, is_odd
+from psij_like._engine.json_text import members, parsed
 from psij_like._engine.record import Record, events_of, record_of
 from psij_like._engine.submitter import Submitter, submitter, this_process
 
@@ -96,11 +97,7 @@ class Submission:
             _log.warning("what was submitted in %s can not be read: %s", self.directory, error)
             return {}
         last = text.rstrip("\n").rpartition("\n")[2]
-        try:
-            intent = json.loads(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else None
-        except ValueError:
-            return {}
-        return intent if isinstance(intent, dict) else {}
+        return members(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else {}
 
     def claimant(self) -> str | None:
         """The native id of the copy that has claimed the place, if one has."""
@@ -171,7 +168,7 @@ class Submission:
 def _successor(target: str) -> tuple[str | None, Submitter | None]:
     """The token of the copies after those that may not run, and who submits them."""
     try:
-        token, *who = json.loads(target.removeprefix(_VOID))
+        token, *who = parsed(target.removeprefix(_VOID))
     except (ValueError, TypeError):
         return None, None
     return _token(token), submitter(who)
