@@ -42,6 +42,7 @@ PACKAGES = (
     "mpich",
     "postgresql",
     "chromium",
+    "tmux",
     "python3-venv",
     "git",
     "make",
