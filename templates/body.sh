@@ -193,7 +193,8 @@ psij_launch() {
   umask "$psij_umask"
   if [ -z "$psij_inherit" ]; then export -n PWD OLDPWD SHLVL; fi # the shell's own
   psij_environment
-  export PSIJ_JOB_ID
+  PSIJ_NATIVE_ID=$psij_native_id
+  export PSIJ_JOB_ID PSIJ_NATIVE_ID
   if [ -n "$psij_pre_launch$psij_post_launch" ]; then
     # The scripts may want what a shell usually finds in its environment: functions such as module, and BASH_ENV.
     eval "$(BASH_ENV='' /bin/bash -c 'declare -f; declare -Fx')"

@@ -21,7 +21,8 @@ from psij_like.exceptions import (
 )
 from psij_like.job import Job, JobStatusCallback
 from psij_like.job_attributes import JobAttributes
-from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo
+from psij_like.job_executor import JobExecutor, JobExecutorConfig
+from psij_like.job_info import JobInfo, JobUsage
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus, Reason
@@ -51,6 +52,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "JobStatusCallback",
+    "JobUsage",
     "Launcher",
     "Reason",
     "ResourceSpec",

@@ -9,20 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from psij_like import plugins
 from psij_like._checks import by_typeguard, path, truth, wrong_type
 from psij_like.capabilities import Capabilities
 from psij_like.exceptions import BulkSubmitException, InvalidJobException, SubmitException
 from psij_like.job import Job, StatusListener, checked_job, checked_listener
+from psij_like.job_info import JobInfo
 
 if TYPE_CHECKING:
     from packaging.version import Version
     from typing_extensions import Self
 
     from psij_like.futures import JobFuture
-    from psij_like.job_spec import JobSpec
     from psij_like.job_status import JobStatus
 
 T = TypeVar("T")
@@ -95,40 +95,6 @@ def _launcher_options(options: Mapping[str, Mapping[str, object]]) -> dict[str, 
     if type(options) is not dict or any(type(some) is not dict for some in options.values()):
         by_typeguard("launcher_options", options, Mapping[str, Mapping[str, object]], allowed)
     return {name: dict(some) for name, some in options.items()}
-
-
-class JobInfo(NamedTuple):
-    """What is known of a job. Everything but its id may be None: unknown.
-
-    Attributes:
-        native_id: the backend's own id.
-        status: its status; the metadata say why it waits, or why it ended.
-        job_id: the id of the `Job`, in the process that submitted it.
-        spec: its specification.
-        submitted: when it was submitted, in seconds since the epoch.
-        nodes: the names of the nodes that it was last started on.
-        directory: where its own files are, while there are any.
-    """
-
-    native_id: str
-    status: JobStatus | None
-    job_id: str | None = None
-    spec: JobSpec | None = None
-    submitted: float | None = None
-    nodes: tuple[str, ...] = ()
-    directory: Path | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same in JSON's types."""
-        from psij_like.serialize import spec_to_dict, status_to_dict  # noqa: PLC0415 - rarely needed
-
-        return {
-            **self._asdict(),
-            "status": None if self.status is None else status_to_dict(self.status),
-            "spec": None if self.spec is None else spec_to_dict(self.spec, lossy=True),
-            "nodes": list(self.nodes),
-            "directory": None if self.directory is None else str(self.directory),
-        }
 
 
 class JobExecutor(ABC):
@@ -311,6 +277,17 @@ class JobExecutor(ABC):
         """
         native_id = job if isinstance(job, str) else str(job.native_id)
         return JobInfo(native_id, self.status([job])[native_id])
+
+    def user_jobs(self) -> builtins.list[JobInfo]:
+        """Ask now about all jobs of this user: those that the backend lists, or the work directory remembers.
+
+        One request. Of jobs that ended, those are named whose end nobody has heard, and those that the backend still
+        lists. What was submitted by other means has an id and a status, and nothing more.
+
+        Raises:
+            SubmitException: the backend can not be asked.
+        """
+        raise SubmitException(f"{self.name} can not list jobs")
 
     def hold(self, job: Target) -> None:
         """Keep a waiting job, or that of a native id, from starting, until `release`: QUEUED with reason `held`.

@@ -7,43 +7,13 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cli.support import PSIJ, psij, submitted
 from executors.support import until, until_released
 from psij_like.testing import SimulatedCluster
-
-# It may have been started with the signal ignored, as in the background of a script.
-HEEDING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-PSIJ = [sys.executable, "-c", f"{HEEDING}; from psij_like.cli.main import main; main()"]
-
-
-@pytest.fixture(autouse=True)
-def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PSIJ_EXECUTOR", "local")
-    monkeypatch.setenv("PSIJ_WORK_DIRECTORY", str(tmp_path / "work"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedCluster]:
-    monkeypatch.setenv("PSIJ_EXECUTOR", "slurm")
-    with SimulatedCluster("slurm", seed=1) as cluster:
-        yield cluster
-
-
-def psij(*words: str, text: str = "", code: int = 0) -> str:
-    ran = subprocess.run([*PSIJ, *words], input=text, capture_output=True, text=True, check=False)
-    assert ran.returncode == code, ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran.stdout if code == 0 else ran.stdout + ran.stderr
-
-
-def submitted(script: str, *options: str) -> str:
-    return psij("submit", *options, "--", "sh", "-c", script).strip()
 
 
 def test_a_job_is_run_as_if_here() -> None:
@@ -231,7 +201,7 @@ def test_an_interruption_cancels_where_nobody_can_be_asked(number: signal.Signal
     until((tmp_path / "started").exists)
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode == 143, told
     assert "CANCELED (cancelled)" in told
     assert "Traceback" not in told
 

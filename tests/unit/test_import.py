@@ -29,6 +29,7 @@ OURS = {
         "JobFailed",
         "JobFuture",
         "JobInfo",
+        "JobUsage",
         "Reason",
         "SubmissionUnknownException",
     ),

@@ -16,6 +16,7 @@ from psij_like._engine.plan import Plan, script_data
 from psij_like._engine.render import render
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
+from psij_like.job_info import JobUsage
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,8 @@ class Backend(ABC):
 
     # ---- evidence
 
+    lists_all: ClassVar[bool] = True
+    """Whether the status command, told of no job, lists all jobs of the user, if not of all users."""
     trusted: ClassVar[bool] = False
     """Whether the scheduler's own exit codes and its "completed" are those of our script."""
     detail_sources: ClassVar[int] = 0
@@ -393,6 +396,18 @@ class Backend(ABC):
             Unavailable: it does not work now, or not at this site.
         """
         raise Unavailable(f"{self.name} has no detail command {number}: {result}")
+
+    def usage_command(self, native_id: str) -> Command | None:
+        """The command that tells what a job has used; None if there is none."""
+        return None
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """What that command said; None if it does not count.
+
+        Raises:
+            Unavailable: it does not work now, or not at this site.
+        """
+        return None
 
     def log_report(self, native_id: str, text: str) -> Report | None:
         """What the scheduler's own log of a job (see `log`) says of its end, if anything."""

@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from pathlib import Path
 
 from psij_like._engine.backend import Backend, Command, Refused, Unavailable
@@ -18,10 +17,10 @@ from psij_like._engine.evidence import Report
 from psij_like._engine.host import CommandError, CommandMissing, Host, Result, is_odd
 from psij_like._engine.source import Unreachable
 from psij_like._engine.tracked import Tracked
+from psij_like.job_info import JobUsage
 from psij_like.job_status import Reason
 
 _log = logging.getLogger(__name__)
-_NATIVE_ID = attrgetter("native_id")
 
 
 @dataclass
@@ -98,22 +97,39 @@ class BatchSource:
 
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.poll`."""
+        reports = self._reports(_ids(jobs))
+        for job in jobs:
+            report = reports.get(job.native_id)
+            if report is not None and report.waits_for:
+                reports[job.native_id] = self._settled(job, report, reports)
+        return reports
+
+    def listing(self) -> dict[str, Report]:
+        """What the scheduler says of all jobs of this user, whoever submitted them; nothing if it can not tell that.
+
+        Raises:
+            Unreachable: it can not be asked.
+        """
+        found = self._reports([]) if self.backend.lists_all else {}
+        return {native_id: report for native_id, report in found.items() if not report.others}
+
+    def _reports(self, native_ids: Sequence[str]) -> dict[str, Report]:
         try:
             self.probe()
-            reports = self.backend.reports(self.run(self.backend.status_command(_ids(jobs))))
+            return dict(self.backend.reports(self.run(self.backend.status_command(native_ids))))
         except CommandMissing as error:
             raise Unreachable(f"{error}; {self.backend.install_hint}", transient=False) from error
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error
-        waiting = {report.native_id: report for report in reports.values() if report.waits_for}
-        if not waiting:
-            return reports
-        settled = {
-            job.native_id: self._settled(job, waiting[job.native_id], reports)
-            for job in jobs
-            if job.native_id in waiting
-        }
-        return {**reports, **settled}
+
+    def usage(self, native_id: str) -> JobUsage | None:
+        """What a job has used, where the scheduler counts that and can be asked now."""
+        command = self.backend.usage_command(native_id)
+        try:
+            return self.backend.usage(native_id, self.run(command)) if command is not None else None
+        except (CommandError, Unavailable) as error:
+            _log.info("nobody tells what job %s has used: %s", native_id, error)
+            return None
 
     def _settled(self, job: Tracked, report: Report, reports: Mapping[str, Report]) -> Report:
         """Have a job go on if those it waits for have ended unnoticed by its scheduler; or say that it can not."""
@@ -191,4 +207,4 @@ class BatchSource:
 
 
 def _ids(jobs: Sequence[Tracked]) -> list[str]:
-    return list(dict.fromkeys(map(_NATIVE_ID, jobs)))
+    return list(dict.fromkeys(job.native_id for job in jobs))

@@ -43,6 +43,7 @@ class Report:
         message: a sentence for the user.
         waits_for: the jobs that it still waits for, where the scheduler may do so for ever though they have ended.
         exact: whether its source saw the end itself, and would say so if it were a cancel's.
+        others: whether it is known to be another user's job.
     """
 
     native_id: str
@@ -56,6 +57,7 @@ class Report:
     message: str | None = None
     waits_for: tuple[Awaited, ...] = ()
     exact: bool = False
+    others: bool = False
 
     @property
     def final(self) -> bool:

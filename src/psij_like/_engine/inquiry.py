@@ -11,8 +11,16 @@ from psij_like._engine.tracked import Tracked
 from psij_like.job_status import JobStatus
 
 
-def inquire(source: Source, jobs: Sequence[Tracked], patience: Patience) -> dict[str, JobStatus | None]:
+def inquire(
+    source: Source, jobs: Sequence[Tracked], patience: Patience, listed: Mapping[str, Report] | None = None
+) -> dict[str, JobStatus | None]:
     """What is known now about each job, by its id; None where nothing says anything that can be relied on.
+
+    Args:
+        source: whom to ask.
+        jobs: the jobs.
+        patience: how long to wait for better evidence.
+        listed: what the source has just said of all jobs; it is asked if None.
 
     Raises:
         Unreachable: the source can not be asked.
@@ -31,7 +39,8 @@ def inquire(source: Source, jobs: Sequence[Tracked], patience: Patience) -> dict
             job.read_files()
             alive.append(job)
         answers[names[job]] = end
-    verdicts = _take(alive, source.poll(alive), patience, details=False) if alive else {}
+    reports = listed if listed is not None else source.poll(alive) if alive else {}
+    verdicts = _take(alive, reports, patience, details=False)
     unsure = [job for job, verdict in verdicts.items() if verdict.ask_details]
     if unsure:
         verdicts |= _take(unsure, source.details(unsure), patience, details=True)

@@ -76,6 +76,15 @@ class Entry:
             return Report(self.job, None) if lives(pid, start) else None
         return Report(self.job, JobState.ACTIVE if self.start["directory"] is None else None)  # else its files tell
 
+    @property
+    def used(self) -> tuple[float, float, int] | None:
+        """What the job used up to its end: elapsed and CPU time in seconds, memory in bytes; None if nobody knows."""
+        try:
+            end = self.end or {}
+            return float(end["elapsed"]), float(end["cpu_time"]), int(end["memory"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
     def ask_supervisor(self, host: Host) -> bool:
         """Ask the job's supervisor to end it. False if there is none on this machine."""
         pid, start = self.start["supervisor"]

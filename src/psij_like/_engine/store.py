@@ -189,6 +189,15 @@ class Store:
                         newest, found = line["noted"], memory
         return found if found != Memory() else Memory(self._claimed(native_id))
 
+    def files(self, native_id: str) -> JobFiles | None:
+        """The files of a job while there are any: also of one that has ended, if its files are kept."""
+        newest, found = float("-inf"), None
+        for line in self._lines(json.dumps(native_id)):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if line["native_id"] == native_id and "state" not in line and line["noted"] >= newest:
+                    newest, found = line["noted"], self._files(line)
+        return found or self._claimed(native_id)
+
     def end_of(self, job_id: str) -> JobStatus | None:
         """The remembered end of a job by its own id."""
         for line in self._lines(json.dumps(job_id)):

@@ -26,6 +26,7 @@ import heapq
 import json
 import math
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -58,6 +59,8 @@ class _Running:
     kill_at: float = math.inf  # when an imposed end's grace is over (monotonic clock)
     code: int | None = None  # how its leader ended
     known: set[psutil.Process] = field(default_factory=set)  # the processes of one whose end is imposed
+    begun: float = field(default_factory=time.time)
+    used: resource.struct_rusage | None = None  # by it and those of its processes that it has waited for
 
 
 class Supervisor:
@@ -190,7 +193,7 @@ class Supervisor:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -198,6 +201,7 @@ class Supervisor:
             running = self._by_pid.pop(pid, None)
             if running is not None:  # else an orphan of a job, which came to us as their subreaper
                 running.code = os.waitstatus_to_exitcode(status)
+                running.used = used
                 if running.imposed is None:
                     self._finish(running, running.code)
                 else:
@@ -213,6 +217,10 @@ class Supervisor:
             "failure": running.failure,
             "told": self._connection is not None,
         }
+        if running.used is not None:
+            line["elapsed"] = round(time.time() - running.begun, 3)
+            line["cpu_time"] = round(running.used.ru_utime + running.used.ru_stime, 3)
+            line["memory"] = running.used.ru_maxrss * 1024
         self._journal.add(running.journal, line)
         self._jobs.pop(running.job, None)
         self._send({"job": running.job, "end": line})

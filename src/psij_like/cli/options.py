@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,11 +41,24 @@ _RESOURCES = (
     click.option("--exclusive", "exclusive_node_use", is_flag=True, default=None, help="No other jobs on its nodes."),
 )
 _ATTRIBUTES = (
-    click.option("-t", "--walltime", metavar="TIME", help="Time limit: 1:30:00, 90 (minutes), 2h30m, 1-12:00:00."),
+    click.option(
+        "-t",
+        "--walltime",
+        "--duration",
+        "walltime",
+        metavar="TIME",
+        help="Time limit: 1:30:00, 90 (minutes), 2h30m, 1-12:00:00.",
+    ),
     click.option("-q", "--queue", "queue_name", help="Queue, or partition."),
-    click.option("-A", "--account", help="Account, or project."),
+    click.option("-A", "--account", "--project", "account", help="Account, or project."),
     click.option("--reservation", "reservation_id", help="Reservation."),
-    click.option("--after", "dependencies", multiple=True, metavar="KIND:ID", help="Wait for a job: afterok:1234."),
+    click.option(
+        "--after",
+        "dependencies",
+        multiple=True,
+        metavar="[KIND:]ID",
+        help="Wait for a job's end; afterok:1234: for a good one.",
+    ),
     click.option("--custom", multiple=True, metavar="NAME=VALUE", help="A scheduler's own option: slurm.qos=debug."),
 )
 _JOB = (
@@ -67,7 +80,8 @@ _JOB = (
     click.option(
         "--spec",
         type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-        help="JSON file with the job's specification, which options change; - is standard input.",
+        help="File with the job's specification (JSON, YAML), or a script with #PSIJ lines; options change it. "
+        "- is standard input, which is read, too, where there is no COMMAND and it is no terminal.",
     ),
     click.argument("command", nargs=-1, type=click.UNPROCESSED),
 )
@@ -109,7 +123,10 @@ def told() -> Iterator[None]:
 
 
 def executor_of(given: dict[str, Any]) -> JobExecutor:
-    """The executor that is meant. What is configured is put beside what was given, as `configured`."""
+    """The executor that is meant. What is configured is put beside what was given, as `configured`.
+
+    It keeps the files of jobs that have ended, so that there is something to tell of these.
+    """
     from psij_like import configuration, plugins  # noqa: PLC0415 - only if it is used
     from psij_like.job_executor import JobExecutor, JobExecutorConfig  # noqa: PLC0415
 
@@ -117,48 +134,89 @@ def executor_of(given: dict[str, Any]) -> JobExecutor:
     try:
         settings = configuration.load({name: given.pop(name) for name in names}).settings
         given["configured"] = known = {name: setting.value for name, setting in settings.items()}
-        where = known.get("work_directory")
-        config = None if where is None else JobExecutorConfig(work_directory=where)
         name = known.get("executor") or plugins.detected_executor()
+        config = JobExecutorConfig(work_directory=known.get("work_directory"), keep_files=True)
         return JobExecutor.get_instance(name, url=known.get("url"), config=config)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
-def spec_of(given: dict[str, Any]) -> JobSpec:
-    """The job that is meant: its file, changed by options, and what is configured where both leave it open.
+def spec_of(given: dict[str, Any], executor: JobExecutor, *, write: bool = True) -> JobSpec:
+    """The job that is meant; see `data_of`.
 
     Raises:
         click.UsageError: there is no command, or an option can not be understood.
         InvalidJobException: the job is wrong in itself.
     """
-    from psij_like.serialize import JSONSerializer, spec_from_dict  # noqa: PLC0415 - only if it is used
+    from psij_like.serialize import spec_from_dict  # noqa: PLC0415 - only if it is used
 
+    return spec_from_dict(data_of(given, executor, write=write))
+
+
+@click.command(add_help_option=False)
+@takes_job
+def _directives(**_: Any) -> None:
+    """What a script's `#PSIJ` lines may say."""
+
+
+def data_of(given: dict[str, Any], executor: JobExecutor, *, write: bool = True) -> dict[str, Any]:
+    """The job that is meant: its file, changed by options, and what is configured where both leave it open.
+
+    Args:
+        given: the options.
+        executor: where it is to run.
+        write: whether a script is copied to where the job finds it.
+    """
+    from psij_like.cli import spec_file  # noqa: PLC0415 - only if it is used
+    from psij_like.cli.output import with_native_id  # noqa: PLC0415
+
+    name, text = _text(given)
     data: dict[str, Any] = {}
-    if given["spec"]:
-        with click.open_file(given["spec"], encoding="utf-8") as file:
-            text = file.read()
-        with told():
-            JSONSerializer().loads(text)  # tells best what is wrong
-        data = json.loads(text)
-    for name in (
-        "name",
-        "directory",
-        "stdin_path",
-        "stdout_path",
-        "stderr_path",
-        "launcher",
-        "pre_launch",
-        "post_launch",
-    ):
-        if given[name] is not None:
-            data[name] = given[name]
-    if data.get("directory") and not str(data["directory"]).startswith(("/", "~")):
-        data["directory"] = str(Path(data["directory"]).absolute())
-    if given["command"]:
-        data["executable"], *data["arguments"] = given["command"]
+    if text and spec_file.is_script(text):
+        given = spec_file.merged(spec_file.directives_of(text, name, _directives), given)
+        retention = executor.config.retention
+        keep = None if retention is None else retention.total_seconds()
+        try:
+            given["command"] = spec_file.command_of(
+                text, executor.config.work_directory, given["command"], keep, write=write
+            )
+        except OSError as error:
+            raise click.ClickException(f"the script can not be kept for the job: {error}") from error
+    elif text:
+        data = spec_file.data_of(text, name)
+    _apply(data, given)
     if not data.get("executable"):
         raise click.UsageError("there is no command to run; give one after --, or a file with --spec")
+    _fill(data, given.get("configured", {}))
+    with_native_id(data)
+    return data
+
+
+def _text(given: dict[str, Any]) -> tuple[str, str]:
+    """The name of the file that describes the job, and what is in it; standard input where nothing else is said."""
+    source = given["spec"]
+    if source is None and (given["command"] or sys.stdin is None or sys.stdin.isatty()):
+        return "", ""
+    try:
+        with click.open_file(source or "-", encoding="utf-8") as file:
+            return "standard input" if source in (None, "-") else source, file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{source or 'standard input'} can not be read: {error}") from error
+
+
+_PLAIN = ("name", "directory", "stdin_path", "stdout_path", "stderr_path", "launcher", "pre_launch", "post_launch")
+
+
+def _apply(data: dict[str, Any], given: dict[str, Any]) -> None:
+    """Change a job as the options say."""
+    for name in _PLAIN:
+        if given[name] is not None:
+            data[name] = given[name]
+    directory = str(data.get("directory") or ".")
+    if not directory.startswith(("/", "~")):
+        data["directory"] = str(Path(directory).absolute())
+    if given["command"]:
+        data["executable"], *data["arguments"] = given["command"]
     if given["env"]:
         data["environment"] = {**(data.get("environment") or {}), **dict(map(_variable, given["env"]))}
     if given["alone"]:
@@ -170,8 +228,6 @@ def spec_of(given: dict[str, Any]) -> JobSpec:
         data["cleanup"] = [*(data.get("cleanup") or ()), *given["cleanup"]]
     _add(data, "resources", _resources(given))
     _add(data, "attributes", _attributes(given))
-    _fill(data, given.get("configured", {}))
-    return spec_from_dict(data)
 
 
 def _fill(data: dict[str, Any], configured: Mapping[str, Any]) -> None:
@@ -221,7 +277,9 @@ def _attributes(given: dict[str, Any]) -> dict[str, Any]:
     if given["dependencies"]:
         kinds: dict[str, list[str]] = {}
         for text in given["dependencies"]:
-            kind, _, native_id = text.partition(":")
+            kind, sign, native_id = text.partition(":")
+            if not sign and kind[:1].isdigit():
+                kind, native_id = "afterany", text
             if not native_id:
                 raise click.BadParameter(f"{text!r} is not KIND:ID, such as afterok:1234", param_hint="--after")
             kinds.setdefault(kind, []).append(native_id)

@@ -21,5 +21,5 @@ def command(**given: Any) -> None:
     if not isinstance(executor, BatchSchedulerExecutor):
         raise click.UsageError(f"{executor.name} has no scripts: its jobs are processes of this machine")
     with told():
-        text = executor.script(Job(spec_of(given)))
+        text = executor.script(Job(spec_of(given, executor, write=False)))
     click.echo(text, nl=False)

@@ -23,6 +23,6 @@ def command(as_json: bool, **given: Any) -> None:
 
     executor = executor_of(given)
     with told():
-        job = Job(spec_of(given))
+        job = Job(spec_of(given, executor))
         executor.submit(job)
     click.echo(json.dumps({"id": job.id, "native_id": job.native_id}) if as_json else job.native_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from psij_like.cli.follow import exit_code
 from psij_like.cli.options import executor_of, takes_executor, takes_json, told, words
 
 
@@ -42,11 +43,3 @@ def command(as_json: bool, timeout: float | None, jobs: tuple[str, ...], **given
         raise SystemExit(124) from error
     codes = [exit_code(job) for job in names]
     raise SystemExit(next((code for code in codes if code), 0))
-
-
-def exit_code(job: Any) -> int:
-    """The exit code that tells of a job's end to a shell: its own; 125 if it has none, and did not end well."""
-    status = job.status
-    if status.exit_code:
-        return int(status.exit_code)
-    return 0 if str(status.state) == "COMPLETED" else 125

@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections import ChainMap, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -40,6 +40,7 @@ from psij_like.executors.remembered import Told, file_trouble, is_followed
 from psij_like.executors.tracked import Batch, TrackedJobExecutor
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 
@@ -181,10 +182,7 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _recall(self, tracked: Tracked) -> JobStatus | None:
         entry = self._journals.find(tracked.native_id)
         if entry is not None:
-            end = self._store.end_of(entry.job)
-            if end is None:
-                self._resume_entry(entry, tracked)
-            return end
+            return self._resume_known(entry, tracked)
         pid = tracked.native_id
         end = self._store.end(pid)
         message = none_of_ours(int(pid)) if end is None else ""
@@ -213,6 +211,23 @@ class LocalJobExecutor(TrackedJobExecutor):
         if entry is None:
             return Told(native_id)
         return Told(str(entry.pid), entry.job, entry.start["intent"], self._entry_files(entry))
+
+    def _all_told(self) -> Iterator[tuple[Told, Tracked]]:
+        for entry in self._journals.unseen():
+            files = self._entry_files(entry)
+            tracked = Tracked(self._followed(Job()), entry.job, files, recall=partial(self._resume_known, entry))
+            yield Told(str(entry.pid), entry.job, entry.start["intent"], files), tracked
+
+    def _resume_known(self, entry: Entry, tracked: Tracked) -> JobStatus | None:
+        end = self._store.end_of(entry.job)
+        if end is None:
+            self._resume_entry(entry, tracked)
+        return end
+
+    def _usage(self, native_id: str) -> JobUsage | None:
+        entry = self._journals.find(native_id)
+        used = entry.used if entry is not None else None
+        return None if used is None else JobUsage(*used)
 
     def _native_id_of(self, job_id: str) -> str | None:
         """The job's own id: process ids are used again."""
@@ -292,6 +307,7 @@ def _run_directly(plan: Plan, environment: dict[str, str]) -> dict[str, object]:
     for name, value in (spec.environment or {}).items():
         variables[name] = expand_references(value, known)
     variables["PSIJ_JOB_ID"] = plan.job_id
+    variables["PSIJ_NATIVE_ID"] = ""  # its process id; not that of a job which submits this one
     return {
         "argv": plan.launch.argv,
         "environment": variables,

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,9 @@ from psij_like._engine.store import submitted
 from psij_like._engine.submitter import submitter
 from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.job import Job
-from psij_like.job_executor import JobInfo
+from psij_like.job_info import JobInfo, JobUsage
 from psij_like.job_spec import JobSpec
+from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
 from psij_like.serialize import spec_from_dict
 
@@ -41,8 +42,9 @@ class Told(NamedTuple):
     files: JobFiles | None = None
 
 
-def described(told: Told, status: JobStatus | None) -> JobInfo:
+def described(told: Told, status: JobStatus | None, usage: JobUsage | None = None) -> JobInfo:
     """All that is known of a job. What is not as it was written is not known. OSError if it can not be read now."""
+    history = _history(told, status)
     return JobInfo(
         told.native_id,
         status,
@@ -51,7 +53,29 @@ def described(told: Told, status: JobStatus | None) -> JobInfo:
         submitted(dict(told.intent)) or None,
         _nodes(told.files) if told.files is not None else (),
         told.files.directory if told.files is not None else None,
+        _measured(usage, history),
+        history,
     )
+
+
+def _history(told: Told, status: JobStatus | None) -> tuple[tuple[JobState, float], ...]:
+    record = told.files.record() if told.files is not None else None
+    handed_over = submitted(dict(told.intent))
+    history = [(JobState.QUEUED, handed_over)] if handed_over else []
+    history += record.events if record is not None else ()
+    if status is not None and status.state not in {state for state, _ in history}:
+        ended = record.ended if record is not None and status.final else None
+        history.append((status.state, ended or status.time))
+    return tuple(history)
+
+
+def _measured(usage: JobUsage | None, history: Sequence[tuple[JobState, float]]) -> JobUsage | None:
+    """What was used. Where nobody else counts it, the time between a job's own marks."""
+    times = dict(history)
+    end = next((time for state, time in history if state.final), None)
+    if JobState.ACTIVE in times and end is not None and (usage is None or usage.elapsed is None):
+        return (usage or JobUsage())._replace(elapsed=max(0.0, end - times[JobState.ACTIVE]))
+    return usage
 
 
 def _spec(told: Told) -> JobSpec | None:

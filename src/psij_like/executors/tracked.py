@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from psij_like._engine import at_hand, instances
 from psij_like._engine.delivery import Attempt
 from psij_like._engine.dependencies import Awaited, Known, NeverMet, open_dependencies
+from psij_like._engine.evidence import Report
 from psij_like._engine.follow import Followed
 from psij_like._engine.host import Host, LocalHost
 from psij_like._engine.inquiry import inquire
@@ -32,7 +33,8 @@ from psij_like.exceptions import (
 )
 from psij_like.executors.remembered import Told, described, file_trouble, is_job_id, restored
 from psij_like.job import Job, checked_job
-from psij_like.job_executor import JobExecutor, JobExecutorConfig, JobInfo, Target, raise_failures, several
+from psij_like.job_executor import JobExecutor, JobExecutorConfig, Target, raise_failures, several
+from psij_like.job_info import JobInfo, JobUsage
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
@@ -295,11 +297,42 @@ class TrackedJobExecutor(JobExecutor):
         with file_trouble(self._store.directory):
             told = self._told(native_id)
         status = self.status([native_id])[native_id]
+        usage = self._usage(native_id) if status is not None and status.state is not JobState.QUEUED else None
         with file_trouble(self._store.directory):
-            return described(told, status)
+            return described(told, status, usage)
+
+    def user_jobs(self) -> builtins.list[JobInfo]:
+        """See `JobExecutor.user_jobs`."""
+        with file_trouble(self._store.directory):
+            known = {tracked: told for told, tracked in self._all_told()}
+        listed = self._listing()
+        known_ids = {told.native_id for told in known.values()}
+        for native_id in listed or ():
+            if native_id not in known_ids:
+                known[Tracked(self._followed(Job()), native_id)] = Told(native_id)
+        names = {tracked: tracked.native_id for tracked in known}
+        with file_trouble(self._store.directory):
+            found = inquire(self._tracker().source, [*known], self._tracker().patience, listed)
+            return [described(told, found[names[tracked]]) for tracked, told in known.items()]
+
+    @abstractmethod
+    def _all_told(self) -> Iterator[tuple[Told, Tracked]]:
+        """The jobs that the work directory remembers and whose end nobody has heard, the oldest first."""
+
+    def _listing(self) -> Mapping[str, Report] | None:
+        """What the backend says of all jobs of this user; None if it has no list.
+
+        Raises:
+            SubmitException: it can not be asked.
+        """
+        return None
+
+    def _usage(self, native_id: str) -> JobUsage | None:
+        """What a job has used; None where nobody counts that."""
+        return None
 
     def _told(self, native_id: str) -> Told:
-        files = self._store.recall(native_id).files
+        files = self._store.files(native_id)
         return Told(native_id, files.job_id, files.submission.intent(), files) if files else Told(native_id)
 
     def recover(self) -> builtins.list[Job]:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from psij_like._engine.backend import Unavailable
+from psij_like._engine.figures import seconds, size
 from psij_like._engine.host import Result
+from psij_like.job_info import JobUsage
 
 
 def records(result: Result) -> Iterator[dict[str, str]]:
@@ -41,3 +43,12 @@ def long_records(result: Result) -> Iterator[dict[str, str]]:
                 "EXIT_REASON": why[1] if why else "",
                 "PEND_REASON": waits[1] if waits else "",
             }
+
+
+def usage(text: str) -> JobUsage | None:
+    """What a job has used, by what `bjobs -UF` printed of it; None if that says nothing."""
+    cpu_time = re.search(r"The CPU time used is ([0-9.]+) seconds", text)
+    memory = re.search(r"MAX MEM: ([0-9.]+ ?[KMGT]?bytes)", text) or re.search(r"\bMEM: ([0-9.]+ ?[KMGT]?bytes)", text)
+    if cpu_time is None and memory is None:
+        return None
+    return JobUsage(cpu_time=seconds(cpu_time[1]) if cpu_time else None, max_memory=size(memory[1]) if memory else None)

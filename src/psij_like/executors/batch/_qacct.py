@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate
 
 from psij_like._engine.evidence import Report
+from psij_like._engine.figures import seconds, size
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -21,16 +23,34 @@ _RUNS_AGAIN = frozenset([24, 25])
 
 def ends(text: str) -> Iterator[Report]:
     """What the records in qacct's output, written in UTC, say; a job has one for each run, the last one last."""
-    for record in re.split("^={20,}$", text, flags=re.MULTILINE):
-        report = _ended(dict(re.findall(r"^(\w+) +(.*?) *$", record, re.MULTILINE)))
+    for facts in _records(text):
+        report = _ended(facts)
         if report is not None:
             yield report
 
 
+def usage(native_id: str, text: str) -> JobUsage | None:
+    """What a job's last run used, by the same records; None if there is none."""
+    for facts in reversed([*_records(text)]):
+        if _native_id(facts) == native_id:
+            elapsed, cpu_time = seconds(facts.get("ru_wallclock", "").rstrip("s")), facts.get("cpu", "").rstrip("s")
+            return JobUsage(elapsed, seconds(cpu_time), size(facts.get("maxvmem")))
+    return None
+
+
+def _records(text: str) -> Iterator[dict[str, str]]:
+    for record in re.split("^={20,}$", text, flags=re.MULTILINE):
+        yield dict(re.findall(r"^(\w+) +(.*?) *$", record, re.MULTILINE))
+
+
+def _native_id(facts: Mapping[str, str]) -> str:
+    number, task = facts.get("jobnumber", ""), facts.get("taskid", "undefined")
+    return number if task == "undefined" else f"{number}.{task}"
+
+
 def _ended(facts: Mapping[str, str]) -> Report | None:
     """What a record of qacct says; None if it is spoilt, or not of the job's last run."""
-    number, task = facts.get("jobnumber", ""), facts.get("taskid", "undefined")
-    native_id = number if task == "undefined" else f"{number}.{task}"
+    native_id = _native_id(facts)
     code, failed = (re.match("[0-9]{1,3}(?![0-9])", facts.get(name, "")) for name in ("exit_status", "failed"))
     if not re.fullmatch(_IDS, native_id) or code is None or failed is None:
         return None

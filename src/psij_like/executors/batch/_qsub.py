@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from psij_like._engine.backend import Backend, Command
+from psij_like._engine.figures import seconds, size
 from psij_like._engine.options import clock, merged
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
+from psij_like.job_info import JobUsage
 
 
 def depend(jobs: Iterable[tuple[str, str]]) -> str:
@@ -22,6 +24,12 @@ def depend(jobs: Iterable[tuple[str, str]]) -> str:
     for kind, native_id in jobs:
         kinds.setdefault(kind, []).append(native_id)
     return ",".join(":".join([kind, *native_ids]) for kind, native_ids in kinds.items())
+
+
+def used_by(resources: Mapping[str, object]) -> JobUsage:
+    """What a job has used, by its `resources_used`."""
+    text = {name: value if isinstance(value, str) else None for name, value in resources.items()}
+    return JobUsage(seconds(text.get("walltime")), seconds(text.get("cput")), size(text.get("mem")))
 
 
 class Qsub(Backend):
@@ -84,6 +92,10 @@ class Qsub(Backend):
                 "JobAttributes.dependencies for depend"
             )
         return values
+
+    def of_others(self, owner: str | None) -> bool:
+        """Whether the owner of a job, `user@host`, is known to be another user."""
+        return bool(owner) and str(owner).partition("@")[0] != self.user.name
 
     def element_id(self, native_id: str, index: int) -> str:
         """See `Backend.element_id`: `17[].server` has `17[1].server`."""

@@ -21,11 +21,12 @@ from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.claims import corrected_id
 from psij_like._engine.delivery import Attempt, Delivery
 from psij_like._engine.doorbell import open_doorbell
-from psij_like._engine.evidence import Patience
+from psij_like._engine.evidence import Patience, Report
 from psij_like._engine.host import CommandError, CommandMissing, CommandNotStarted
 from psij_like._engine.job_files import JobFiles
 from psij_like._engine.plan import Plan
 from psij_like._engine.retry import persistently
+from psij_like._engine.source import Unreachable
 from psij_like._engine.store import Remembered, submitted
 from psij_like._engine.tracked import Tracked
 from psij_like._engine.tracker import Pace, Tracker, shared_tracker
@@ -34,10 +35,11 @@ from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors.batch._user import this_user
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig, batch_config
 from psij_like.executors.batch.throttled import ThrottledExecutor
-from psij_like.executors.remembered import file_trouble, is_followed
+from psij_like.executors.remembered import Told, file_trouble, is_followed
 from psij_like.executors.tracked import Batch
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
+from psij_like.job_info import JobUsage
 from psij_like.job_spec import JobSpec
 from psij_like.job_state import JobState
 from psij_like.job_status import JobStatus
@@ -271,6 +273,25 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         finally:
             at_hand.give_up({job_id for each in taken for job_id in _ids(each)} - {job.id for job in recovered})
         return recovered
+
+    def _all_told(self) -> Iterator[tuple[Told, Tracked]]:
+        noted = self._store.native_ids()
+        for submission, intent, jobs in self._store.unfinished():
+            for files, _ in jobs:
+                native_id = noted.get(files.job_id) or (submission.claimant() if files.index is None else None)
+                if intent.get("executor") == self.name and native_id is not None:
+                    tracked = Tracked(self._followed(Job()), native_id, files)
+                    tracked.note_cancel_mark()
+                    yield Told(native_id, files.job_id, intent, files), tracked
+
+    def _listing(self) -> Mapping[str, Report]:
+        try:
+            return self._source.listing()
+        except Unreachable as error:
+            raise SubmitException(f"{self.name} can not list jobs: {error}", error, error.transient) from error
+
+    def _usage(self, native_id: str) -> JobUsage | None:
+        return self._source.usage(native_id)
 
     def _is_orphaned(self, remembered: Remembered) -> bool:
         return remembered.intent.get("executor") == self.name and not is_followed(remembered.intent)

@@ -32,12 +32,13 @@ from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
-from psij_like.executors.batch._qacct import ends
+from psij_like.executors.batch._qacct import ends, usage
 from psij_like.executors.batch.batch_scheduler_executor import (
     BatchSchedulerExecutor,
     BatchSchedulerExecutorConfig,
     this_user,
 )
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -153,6 +154,14 @@ class GridEngine(Backend):
             raise Unavailable(str(result))
         refuse_gibberish(result, "^={20,}$")
         return {report.native_id: report for report in ends(result.stdout)}
+
+    def usage_command(self, native_id: str) -> Command:
+        """See `Backend.usage_command`. Only jobs that have ended are in there."""
+        return self.detail_command(0, [native_id])
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """See `Backend.usage`."""
+        return usage(native_id, result.stdout)
 
 
 def _option(name: str, value: str | None) -> str:

@@ -25,9 +25,10 @@ from psij_like._engine.options import mebibytes, merged, minutes
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
-from psij_like.executors.batch._bjobs import long_records, records
+from psij_like.executors.batch._bjobs import long_records, records, usage
 from psij_like.executors.batch._resreq import with_sections
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -173,6 +174,14 @@ class Lsf(Backend):
         """See `Backend.detail_reports`."""
         refuse_gibberish(result, "^Job <")
         return self._told(long_records(result))
+
+    def usage_command(self, native_id: str) -> Command:
+        """See `Backend.usage_command`. The long form is the same in all of LSF's family."""
+        return self.detail_command(0, [native_id])
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """See `Backend.usage`."""
+        return usage(result.stdout)
 
 
 def _number(text: str | None) -> int | None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from psij_like._engine.backend import Arrays, Command, Unavailable
@@ -26,8 +27,9 @@ from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
-from psij_like.executors.batch._qsub import Qsub, depend
+from psij_like.executors.batch._qsub import Qsub, depend, used_by
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -100,6 +102,15 @@ class Pbs(Qsub):
 
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`. Asked for a history that it does not keep, PBS tells of no job at all."""
+        jobs = self._jobs(result)
+        reports = {native_id: self._report(native_id, job) for native_id, job in jobs.items()}
+        return {
+            native_id: replace(report, others=True) if self.of_others(jobs[native_id].get("Job_Owner")) else report
+            for native_id, report in reports.items()
+            if report is not None
+        }
+
+    def _jobs(self, result: Result) -> dict[str, dict[str, Any]]:
         if "not configured to maintain job history" in result.stderr:
             self._history = False  # next time
             raise Unavailable(str(result))
@@ -112,9 +123,16 @@ class Pbs(Qsub):
             jobs = {}  # it leaves the word out where there is no job
         if not isinstance(jobs, dict):
             raise Unavailable(str(result))
-        facts = {native_id: job for native_id, job in jobs.items() if isinstance(job, dict)}
-        reports = {native_id: self._report(native_id, job) for native_id, job in facts.items()}
-        return {native_id: report for native_id, report in reports.items() if report is not None}
+        return {native_id: job for native_id, job in jobs.items() if isinstance(job, dict)}
+
+    def usage_command(self, native_id: str) -> Command:
+        """See `Backend.usage_command`."""
+        return Command(("qstat", *(["-x"] if self._history else []), "-f", "-F", "json", native_id))
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """See `Backend.usage`."""
+        used = self._jobs(result).get(native_id, {}).get("resources_used")
+        return used_by(used) if isinstance(used, dict) else None
 
     def _report(self, native_id: str, job: dict[str, Any]) -> Report | None:
         native_state, comment = str(job.get("job_state")), str(job.get("comment") or "")

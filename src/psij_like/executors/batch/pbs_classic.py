@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -22,8 +23,9 @@ from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
 from psij_like.dependencies import DependencyKind
-from psij_like.executors.batch._qsub import Qsub
+from psij_like.executors.batch._qsub import Qsub, used_by
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -83,8 +85,24 @@ class PbsClassic(Qsub):
         if result.exit_code not in (0, 153) or (result.exit_code == 153 and not result.stdout.strip()):
             raise Unavailable(str(result))
         refuse_gibberish(result, "<Data\\b")
-        reports = (self._report(job) for job in _jobs(result.stdout))
-        return {report.native_id: report for report in reports if report.native_id}
+        reports = {job.findtext("Job_Id", ""): self._own(job) for job in _jobs(result.stdout)}
+        return {native_id: report for native_id, report in reports.items() if native_id}
+
+    def usage_command(self, native_id: str) -> Command:
+        """See `Backend.usage_command`."""
+        return Command(("qstat", "-x", native_id))
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """See `Backend.usage`."""
+        for job in _jobs(result.stdout):
+            used = job.find("resources_used")
+            if used is not None and job.findtext("Job_Id") == native_id:
+                return used_by({part.tag: part.text for part in used})
+        return None
+
+    def _own(self, job: Element) -> Report:
+        report = self._report(job)
+        return replace(report, others=True) if self.of_others(job.findtext("Job_Owner")) else report
 
     def _report(self, job: Element) -> Report:
         native_id, native_state = job.findtext("Job_Id", ""), job.findtext("job_state", "")

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from psij_like._engine.backend import Arrays, Backend, Command, Unavailable, User, refuse_gibberish
 from psij_like._engine.evidence import Report
+from psij_like._engine.figures import seconds, size
 from psij_like._engine.host import Result
 from psij_like._engine.lines import LineReader
 from psij_like._engine.options import clock, mebibytes, merged
@@ -27,6 +28,7 @@ from psij_like._engine.plan import Plan
 from psij_like._engine.quote import directive_value
 from psij_like.dependencies import DependencyKind
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
+from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
 from psij_like.job_status import Reason
 
@@ -203,6 +205,21 @@ class Slurm(Backend):
         final = state is not None and state.final
         time = _time(end) if final else None
         return Report(native_id, state, native_state, "", cause, exit_code, signal, time)
+
+    def usage_command(self, native_id: str) -> Command:
+        """See `Backend.usage_command`. Memory is counted for each step."""
+        return Command(("sacct", "-P", "-n", "-j", native_id, "-o", "JobID,ElapsedRaw,TotalCPU,MaxRSS"))
+
+    def usage(self, native_id: str, result: Result) -> JobUsage | None:
+        """See `Backend.usage`."""
+        if result.exit_code != 0:
+            raise Unavailable(str(result))
+        rows = [line.split("|") for line in result.stdout.splitlines() if line.count("|") == 3]
+        whole = next((row for row in rows if row[0] == native_id), None)
+        if whole is None:
+            return None
+        memory = [found for row in rows if (found := size(row[3])) is not None]
+        return JobUsage(seconds(whole[1]), seconds(whole[2]), max(memory, default=None))
 
 
 def _cause(signal: int) -> Reason:

@@ -55,6 +55,7 @@ class TutorialBackend(Backend):
         self.install_hint = "install the scheduler's commands, or load the module that provides them"  # type: ignore[misc]
 
     cancels_many = False
+    lists_all = False
     claims_by_id = False  # the plug-in's script started ours, which does not know what that is
 
     def directives(self, plan: Plan) -> list[str]:

@@ -68,9 +68,14 @@ def _columns(slurm: SlurmPersonality, environment: Mapping[str, str]) -> dict[st
     def end(job: Job, _: str | None) -> str:
         return "Unknown" if job.end is None else words.moment(job.end, environment)
 
+    def seconds(job: Job) -> float:
+        return 0 if job.start is None else (job.end or slurm.model.now()) - job.start
+
     def elapsed(job: Job, _: str | None) -> str:
-        seconds = 0 if job.start is None else (job.end or slurm.model.now()) - job.start
-        return words.duration(seconds, full=True)
+        return words.duration(seconds(job), full=True)
+
+    def elapsed_raw(job: Job, _: str | None) -> str:
+        return str(int(seconds(job)))
 
     def of_job(read: Callable[[Job], str]) -> Column:
         return lambda job, step: read(job) if step is None else ""
@@ -89,6 +94,7 @@ def _columns(slurm: SlurmPersonality, environment: Mapping[str, str]) -> dict[st
         "End": end,
         "Submit": lambda job, _: words.moment(job.submitted, environment),
         "Elapsed": elapsed,
+        "ElapsedRaw": elapsed_raw,
         "NodeList": lambda job, _: words.node_list(job.nodes) or "None assigned",
         "Reason": of_job(_reason),
         "Comment": lambda *_: "",  # only where the site stores it

@@ -1,0 +1,111 @@
+"""Where the output of jobs is, and how it is shown as it grows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from psij_like.job_info import JobInfo
+
+_ID = "%J"
+_VARIABLES = {"stdout_path": "PSIJLIKE_STDOUT", "stderr_path": "PSIJLIKE_STDERR"}
+_REDIRECTIONS = {
+    "stdout_path": '>"${PSIJLIKE_STDOUT//%J/$PSIJ_NATIVE_ID}"',
+    "stderr_path": '2>"${PSIJLIKE_STDERR//%J/$PSIJ_NATIVE_ID}"',
+}
+
+
+def with_native_id(data: dict[str, Any]) -> None:
+    """Have `%J` in the paths of a job's output stand for its native id, which only the job itself knows.
+
+    Raises:
+        click.UsageError: it is started by a launcher, so that several processes would open the file.
+    """
+    named = [name for name in _VARIABLES if _ID in str(data.get(name) or "")]
+    if not named:
+        return
+    if data.get("launcher") not in (None, "", "single"):
+        raise click.UsageError(
+            f"%J in the path of an output can not go together with launcher {data['launcher']!r}: leave one out"
+        )
+    environment = dict(data.get("environment") or {})
+    redirections = []
+    for name in named:
+        environment[_VARIABLES[name]] = str(data.pop(name)).replace("${", "$${")
+        redirections.append(_REDIRECTIONS[name])
+    script = f'export PSIJ_NATIVE_ID="${{PSIJ_NATIVE_ID:-$$}}"; exec "$@" {" ".join(redirections)}'
+    data["environment"] = environment
+    data["arguments"] = ["-c", script, "psij-like", data["executable"], *(data.get("arguments") or ())]
+    data["executable"] = "/bin/bash"
+
+
+def paths(info: JobInfo) -> dict[str, Path]:
+    """Where a job's output goes, by `stdout` and `stderr`; what goes nowhere, or is not known, is missing."""
+    spec, found = info.spec, {}
+    for name, variable in _VARIABLES.items() if spec is not None else ():
+        path = getattr(spec, name) or ((spec.environment or {}).get(variable) if spec is not None else None)
+        if path is not None and spec is not None:
+            text = str(path).replace("$${", "${").replace(_ID, info.native_id)
+            found[name.removesuffix("_path")] = Path(spec.directory or ".", text).expanduser().absolute()
+    return found
+
+
+class Tail:
+    """Shows what comes into a file.
+
+    Args:
+        path: the file, which need not be there yet.
+        stream: where it is shown.
+    """
+
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        self._path = path
+        self._stream = stream
+        self._file: IO[bytes] | None = None
+
+    def show(self) -> None:
+        """Show what is new."""
+        if self._file is None:
+            try:
+                self._file = self._path.open("rb")
+            except FileNotFoundError:
+                return
+        shutil.copyfileobj(self._file, self._stream)
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Show the rest, if it can be read, and be done."""
+        try:
+            self.show()
+        except OSError as error:
+            click.echo(f"psij-like: {self._path} can not be read: {error.strerror}", err=True)
+        if self._file is not None:
+            self._file.close()
+
+
+def tails(found: dict[str, Path]) -> list[Tail]:
+    """What shows these outputs where they belong; both in one file are shown once."""
+    shown: list[Tail] = []
+    seen: list[Path] = []
+    for name, path in found.items():
+        if not any(_same(path, other) for other in seen):
+            seen.append(path)
+            shown.append(Tail(path, sys.stdout.buffer if name == "stdout" else sys.stderr.buffer))
+    return shown
+
+
+def show(all_tails: Iterable[Tail]) -> None:
+    """Show what is new in all of them."""
+    for tail in all_tails:
+        tail.show()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.normpath(one) == os.path.normpath(other)
