@@ -91,10 +91,16 @@ import datetime, pathlib, threading
 import psij
 
 told = []
+heard = threading.Event()
+
+def hear(job, status):
+    told.append(status.state)
+    if status.final:
+        heard.set()
 
 def work():
     executor = psij.JobExecutor.get_instance("local")
-    executor.set_job_status_callback(lambda job, status: told.append(status.state))
+    executor.set_job_status_callback(hear)
     attributes = psij.JobAttributes()
     attributes.duration = datetime.timedelta(minutes=10)
     attributes.queue_name = ""
@@ -118,6 +124,7 @@ def work():
     assert job.wait().state is psij.JobState.COMPLETED
     assert pathlib.Path("out").read_text() == f"b\\n{pathlib.Path.cwd()}\\n"
     job.cancel()
+    assert heard.wait(30)
 
 thread = threading.Thread(target=work)
 thread.start()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors._rp.config import RPExecutorConfig, rp_config
 from psij_like.executors._rp.pilot import Pilot
 from psij_like.executors._rp.source import tasks
+from psij_like.executors.remembered import Told
 from psij_like.executors.tracked import Batch, TrackedJobExecutor
 from psij_like.job import Job
 from psij_like.job_executor import JobExecutorConfig, Target
@@ -92,6 +93,14 @@ class RPJobExecutor(TrackedJobExecutor):
         finally:
             self.close()
 
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        import asyncio  # noqa: PLC0415 - slow to import
+
+        try:
+            await super().__aexit__(kind, error, trace)
+        finally:
+            await asyncio.to_thread(self.close)
+
     def _start_afresh(self) -> None:
         super()._start_afresh()
         self._pilot = self._new_pilot()
@@ -123,11 +132,15 @@ class RPJobExecutor(TrackedJobExecutor):
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         ((job, plan),) = batch
-        uid = f"psij.{job.id}"
+        uid = _uid(job.id)
         with self._remembered(batch, attempt) as submission:
             self._write_down(submission, plan)
             tasks().expect(uid, plan.walltime, self._pilot.cancel)
-            self._pilot.run(_task(uid, plan, submission))
+            try:
+                self._pilot.run(_task(uid, plan, submission))
+            except BaseException:
+                tasks().forget(uid)
+                raise
             files = JobFiles(submission, job.id)
             job._native_id = uid
             self._store.note_accepted([(files, uid)])
@@ -139,6 +152,12 @@ class RPJobExecutor(TrackedJobExecutor):
         inheritance = Inheritance(add=here) if inherit else Inheritance(remove=frozenset(here))
         submission.write(f"submit.{plan.token}", render("rp", script_data(plan)), 0o700)
         submission.write_body(body_data(plan, None, inheritance), intent_of(self.name, [plan]))
+
+    def _all_told(self) -> Iterator[tuple[Told, Tracked]]:
+        for _, intent, jobs in self._store.unfinished():
+            for files, _ in jobs:
+                uid = _uid(files.job_id)
+                yield Told(uid, files.job_id, intent, files), Tracked(self._followed(Job()), uid, files)
 
     def _deliver_cancels(self, native_ids: Mapping[Target, str]) -> Mapping[Target, SubmitException]:
         failures: dict[Target, SubmitException] = {}
@@ -152,6 +171,10 @@ class RPJobExecutor(TrackedJobExecutor):
     def _ended(self, job: Job, status: JobStatus) -> None:
         super()._ended(job, status)
         tasks().forget(str(job.native_id))
+
+
+def _uid(job_id: str) -> str:
+    return f"psij.{job_id}"
 
 
 def _task(uid: str, plan: Plan, submission: Submission) -> dict[str, object]:

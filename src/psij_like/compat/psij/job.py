@@ -34,12 +34,13 @@ class _Held:
         return self.name
 
 
-def known_job(info: psij_like.JobInfo, owner: str, status: psij_like.JobStatus) -> Job:
+def known_job(info: psij_like.JobInfo, owner: str) -> Job:
     """A job that tells what is known: its specification, its status, and `current_info`."""
     job = Job(info.spec if info.spec is not None else psij_like.JobSpec())
     job._native_id = info.native_id
     if info.job_id is not None:
         job.id = info.job_id
+    status = info.status or psij_like.JobStatus(psij_like.JobState.NEW)
     held = status.reason == psij_like.Reason.HELD
     job._status = cast("psij_like.JobStatus", SimpleNamespace(state=_Held(), final=False)) if held else status
     started = status.time if status.state is psij_like.JobState.ACTIVE else None

@@ -69,6 +69,8 @@ class JobExecutor(psij_like.JobExecutor):
     def info(self, jobs: Any = None, owner: str | None = None) -> Any:
         """What is known of jobs now: of each that is known, a `Job` with `spec`, `status` and `current_info`.
 
+        Of a job that is just ending nothing may be known for a moment but that there is one: it is NEW then.
+
         Args:
             jobs: which; without, all unfinished ones that the work directory remembers, or that this executor follows.
                 Of one that is given alone, as a native id or a job that was submitted here, the answer is
@@ -88,7 +90,7 @@ class JobExecutor(psij_like.JobExecutor):
             self.recover()
             asked = self.list()
         infos = [super(JobExecutor, self).info(_meant(job)) for job in asked]
-        known = [known_job(info, user, info.status) for info in infos if info.status is not None and _is_known(info)]
+        known = [known_job(info, user) for info in infos if _is_known(info)]
         return known if jobs is not None else [job for job in known if not job.status.final]
 
 
