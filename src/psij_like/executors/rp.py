@@ -1,9 +1,10 @@
 """`rp`: RADICAL-Pilot, observed on 1.103. Jobs are tasks in a pilot: one allocation in which many of them run.
 
 The pilot is started with the first job, and ends with `close()`, at the end of `with executor:`, or with the program;
-jobs that run then are cancelled. The executor's `url` is the resource, as RADICAL-Pilot names it (`ornl.frontier`);
-`local.localhost` by default. `RPExecutorConfig` says how big the pilot is and how long it lives. Queue, account and
-reservation are the pilot's, so those of jobs are refused, as are dependencies.
+jobs that run then are cancelled. A job that comes after its time limit starts another one. The executor's `url` is the
+resource, as RADICAL-Pilot names it (`ornl.frontier`); `local.localhost` by default. `RPExecutorConfig` says how big the
+pilot is and how long it lives. Queue, account and reservation are the pilot's, so those of jobs are refused, as are
+dependencies.
 
 A job is one task on one node, whose processes a launcher of this library starts there (`single`, `multiple`, `mpirun`);
 it gets the cores and GPUs of all its processes. The pilot's nodes must see the work directory. The native id is the
@@ -59,7 +60,7 @@ class RPJobExecutor(TrackedJobExecutor):
 
     def _new_pilot(self) -> Pilot:
         directory = self._store.directory / "sessions"
-        return Pilot(self.url or "local.localhost", rp_config(self._config), directory, self._heard)
+        return Pilot(self.url or "local.localhost", rp_config(self._config), directory, self._heard, self._abandon)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -83,9 +84,7 @@ class RPJobExecutor(TrackedJobExecutor):
         for job in left:
             job.wait(_UNTIL_CANCELLED)
         self._pilot.close()
-        unfinished = self.list()
-        if unfinished:
-            self._tracker().report(tasks().abandon(unfinished))
+        self._abandon()
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
@@ -112,6 +111,12 @@ class RPJobExecutor(TrackedJobExecutor):
         report = tasks().take(uid, state, exit_code, trouble)
         if report is not None:
             self._tracker().report([report])
+
+    def _abandon(self) -> None:
+        """The pilot has ended, and so has all that ran in it."""
+        unfinished = self.list()
+        if unfinished:
+            self._tracker().report(tasks().abandon(unfinished))
 
     def _id_example(self) -> str:
         return "psij.0123456789abcdef0123456789abcdef"

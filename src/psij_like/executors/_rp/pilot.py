@@ -17,24 +17,40 @@ TaskListener = Callable[[str, str, int | None, str | None], None]
 """Hears of a task's uid, its state, its exit code, and what went wrong."""
 
 
+_FINAL = frozenset(["DONE", "FAILED", "CANCELED"])
+
+
 class Pilot:
-    """A pilot that is started with its first task, and runs until `close`, or the end of the program.
+    """A pilot that is started with its first task, and runs until `close`, its time limit, or the end of the program.
+
+    A task that comes after its time limit starts another one.
 
     Args:
         resource: where it runs, as RADICAL-Pilot names it: `local.localhost`.
         config: how big it is, and how long it lives.
         directory: where the session's own files go.
         listener: hears of its tasks, on a thread of RADICAL-Pilot's.
+        ended: called there when it has ended: of the tasks in it nothing more is told.
     """
 
-    def __init__(self, resource: str, config: RPExecutorConfig, directory: Path, listener: TaskListener) -> None:
+    def __init__(
+        self,
+        resource: str,
+        config: RPExecutorConfig,
+        directory: Path,
+        listener: TaskListener,
+        ended: Callable[[], None],
+    ) -> None:
         self._resource = resource
         self._config = config
         self._directory = directory
         self._listener = listener
+        self._ended = ended
         self._lock = threading.Lock()
         self._session: Any = None
+        self._pilots: Any = None
         self._tasks: Any = None
+        self._runs = False
 
     def run(self, task: Mapping[str, object]) -> None:
         """Hand a task over, by its description.
@@ -46,6 +62,8 @@ class Pilot:
             radical = _radical()
             try:
                 if self._session is None:
+                    self._open(radical)
+                if not self._runs:
                     self._start(radical)
                 self._tasks.submit_tasks(radical.TaskDescription(dict(task)))
             except Exception as error:
@@ -65,24 +83,29 @@ class Pilot:
     def close(self) -> None:
         """End the pilot, and its session."""
         with self._lock:
-            session, self._session, self._tasks = self._session, None, None
+            session, self._session, self._tasks, self._runs = self._session, None, None, False
         atexit.unregister(self.close)
         if session is not None:
             session.close(terminate=True, download=False)
 
-    def _start(self, radical: Any) -> None:
+    def _open(self, radical: Any) -> None:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         session = radical.Session(cfg={"base": str(self._directory)})
         try:
-            pilots = radical.PilotManager(session=session)
-            tasks = radical.TaskManager(session=session)
-            tasks.register_callback(self._heard)
-            tasks.add_pilots(pilots.submit_pilots(radical.PilotDescription(self._description())))
+            self._pilots = radical.PilotManager(session=session)
+            self._tasks = radical.TaskManager(session=session)
+            self._tasks.register_callback(self._heard)
         except BaseException:
             session.close(terminate=True, download=False)
             raise
-        self._session, self._tasks = session, tasks
+        self._session = session
         atexit.register(self.close)
+
+    def _start(self, radical: Any) -> None:
+        pilot = self._pilots.submit_pilots(radical.PilotDescription(self._description()))
+        self._runs = True
+        pilot.register_callback(self._heard_of_pilot)
+        self._tasks.add_pilots(pilot)
 
     def _description(self) -> dict[str, object]:
         config = self._config
@@ -100,6 +123,11 @@ class Pilot:
 
     def _heard(self, task: Any, state: str) -> None:
         self._listener(task.uid, state, task.exit_code, task.exception_detail or task.exception)
+
+    def _heard_of_pilot(self, pilot: Any, state: str) -> None:
+        if state in _FINAL:
+            self._runs = False
+            self._ended()
 
 
 def _radical() -> Any:
