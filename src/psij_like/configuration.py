@@ -5,6 +5,8 @@ Later ones win: `/etc/psij-like/config.toml` (the site), `psij-like/config.toml`
 variables of the environment (PSIJ_EXECUTOR, PSIJ_QUEUE, ...), and what a call or a command line says itself.
 
     executor = "slurm"                  # who runs jobs where nothing else is said
+    templates = "/etc/psij-like/templates"  # slurm.mustache, ... in there take the place of the library's own
+    provenance = "~/provenance"         # the command line writes there what became of each job
 
     [executors.slurm]                   # for its jobs, where they leave it open
     queue = "batch"
@@ -24,7 +26,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from psij_like.job_executor import JobExecutorConfig
+    from psij_like.job_spec import JobSpec
 
 SITE = Path("/etc/psij-like/config.toml")
 PROJECT = "psij-like.toml"
@@ -40,7 +46,8 @@ _DEFAULTS: dict[str, type] = {
     "walltime": str,
     "custom": dict,
 }
-_TOP: dict[str, type] = {"executor": str, "profile": str, "executors": dict, "profiles": dict}
+_GENERAL = {"templates": str, "provenance": str}  # whoever runs the jobs
+_TOP: dict[str, type] = {"executor": str, "profile": str, "executors": dict, "profiles": dict, **_GENERAL}
 
 
 class ConfigurationError(ValueError):
@@ -93,7 +100,7 @@ class Configuration:
         top = {
             name: Setting(file.data[name], f"{file.path}: {name}")
             for file in self._files
-            for name in ("executor", "profile")
+            for name in ("executor", "profile", *_GENERAL)
             if name in file.data
         }
         profile = {**top, **self._said}.get("profile")
@@ -102,6 +109,65 @@ class Configuration:
         executor = chosen.get("executor")
         of_executor = self._table("executors", executor.value) if executor is not None else {}
         return {**of_executor, **chosen}
+
+    def value(self, name: str) -> Any:
+        """What holds for a name; None if nothing does."""
+        setting = self.settings.get(name)
+        return None if setting is None else setting.value
+
+    def executor_config(self, *, keep_files: bool = False) -> JobExecutorConfig | None:
+        """The configuration of an executor; None if nothing is set.
+
+        Args:
+            keep_files: see `JobExecutorConfig`.
+        """
+        where, templates = self.value("work_directory"), self.value("templates")
+        if templates is not None:
+            from psij_like.executors.batch.config import BatchSchedulerExecutorConfig  # noqa: PLC0415 - rarely needed
+
+            return BatchSchedulerExecutorConfig(
+                work_directory=where, keep_files=keep_files, template_directory=templates
+            )
+        if where is None and not keep_files:
+            return None
+        from psij_like.job_executor import JobExecutorConfig  # noqa: PLC0415 - it asks this module for the default
+
+        return JobExecutorConfig(work_directory=where, keep_files=keep_files)
+
+    def filled(self, spec: JobSpec) -> JobSpec:
+        """A job with what is set (queue, account, launcher, ...) where its specification leaves it open.
+
+        Executors do not do that by themselves: what a program submits is what it says.
+
+        Raises:
+            InvalidJobException: something that is set can be no job's.
+        """
+        from psij_like.serialize import spec_from_dict, spec_to_dict  # noqa: PLC0415 - rarely needed
+
+        data = spec_to_dict(spec)
+        self.fill(data)
+        return spec_from_dict(data)
+
+    def fill(self, data: dict[str, Any]) -> None:
+        """The same with a specification in JSON's types, which is changed.
+
+        Raises:
+            ConfigurationError: the walltime is none.
+        """
+        known = {name: setting.value for name, setting in self.settings.items()}
+        if known.get("launcher") and data.get("launcher") is None:
+            data["launcher"] = known["launcher"]
+        names = {"queue": "queue_name", "account": "account", "reservation": "reservation_id"}
+        attributes: dict[str, Any] = {own: known[name] for name, own in names.items() if name in known}
+        if "walltime" in known:
+            attributes["duration"] = _seconds(self.settings["walltime"])
+        said = {name: value for name, value in (data.get("attributes") or {}).items() if value is not None}
+        attributes.update(said)
+        custom = {name[7:]: value for name, value in known.items() if name.startswith("custom.")}
+        if custom:
+            attributes["custom_attributes"] = {**custom, **(said.get("custom_attributes") or {})}
+        if attributes:
+            data["attributes"] = attributes
 
     def _profile(self, profile: Setting) -> dict[str, Setting]:
         known = {name for file in self._files for name in file.data.get("profiles", {})}
@@ -141,13 +207,22 @@ def load(
         ConfigurationError: a file can not be read, or says something that is not known.
     """
     files = [site, _user_file(environment), _project_file(here if here is not None else Path.cwd())]
-    names = {"executor", "profile", *_DEFAULTS} - {"custom"}
+    names = {"executor", "profile", *_GENERAL, *_DEFAULTS} - {"custom"}
     variables = {name: f"{_ENVIRONMENT}{name.upper()}" for name in names}
     return Configuration(
         [_File(str(path), _read(path)) for path in files if path is not None and path.exists()],
         {name: Setting(environment[own], own) for name, own in variables.items() if environment.get(own)},
         {name: Setting(value, "given") for name, value in (given or {}).items() if value is not None},
     )
+
+
+def _seconds(walltime: Setting) -> float:
+    from psij_like.job_attributes import JobAttributes  # noqa: PLC0415 - only if it is used
+
+    try:
+        return JobAttributes.parse_walltime(walltime.value).total_seconds()
+    except ValueError as error:
+        raise ConfigurationError(f"walltime ({walltime.origin}): {error}") from error
 
 
 def _user_file(environment: Mapping[str, str]) -> Path | None:

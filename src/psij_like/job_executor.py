@@ -140,7 +140,8 @@ class JobExecutor(ABC):
 
         Args:
             name: such as "local" or "slurm"; see `get_executor_names`. None: what is configured (see
-                `psij_like.configuration`), or else that of the scheduler which this machine has, or else `local`.
+                `psij_like.configuration`), with what is set for it there, or else that of the scheduler which this
+                machine has, or else `local`.
             version_constraint: such as "> 0.0.2, != 0.0.4"; the highest version that matches is used.
             url: which instance of the backend, for those that have several.
             config: how to work.
@@ -152,8 +153,10 @@ class JobExecutor(ABC):
         if name is None:
             from psij_like import configuration  # noqa: PLC0415 - only if it is asked for
 
-            configured = configuration.load().settings.get("executor")
-            name = configured.value if configured is not None else plugins.detected_executor()
+            configured = configuration.load()
+            name = configured.value("executor") or plugins.detected_executor()
+            url = url if url is not None else configured.value("url")
+            config = config if config is not None else configured.executor_config()
         return plugins.executor_class(name, version_constraint)(url=url, config=config)
 
     @staticmethod

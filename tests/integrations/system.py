@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.client import Cluster
+from executors.support import until
 from integrations.environments import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -47,6 +48,10 @@ class Run:
     def facts(self) -> Any:
         """What a program of `programs/` found out, which it prints last."""
         return json.loads(self.end().splitlines()[-1])
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def stop(self) -> None:
         """End it, if it has not."""
@@ -111,6 +116,13 @@ class System:
             changed = self.cluster.admin(["scontrol", "update", f"JobId={native_id}", "EndTime=now"])
             assert changed.returncode == 0, changed.stderr
 
+    def slurm_jobs(self, name: str) -> list[str]:
+        """The states of this user's jobs of that name, in Slurm's words."""
+        assert self.cluster is not None
+        told = self.cluster.run("squeue", "--me", "-h", "-t", "all", "-o", "%T", "--name", name)
+        assert told.returncode == 0, told.stderr
+        return told.stdout.split()
+
     def at_work(self) -> list[str]:
         """The command lines of processes that work in its directory."""
         found = []
@@ -121,3 +133,7 @@ class System:
             except OSError:  # it has ended, or is somebody else's
                 continue
         return [line for line in found if line]
+
+    def has_ended(self) -> None:
+        """Wait until nothing works in its directory any more."""
+        until(lambda: not self.at_work(), 30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +21,7 @@ def runs(system: System) -> Iterator[Mapping[str, Run]]:
     try:
         started["walltime"] = system.at("walltime").program("parsl_walltime.py", WALLTIME[system.executor])
         until(lambda: "ready" in started["walltime"].printed, 120)  # it is to have a worker long before that
+        system.let_time_run_out(started["walltime"].printed.split("'")[1])
         started |= {
             "results": system.at("results").start("python", EXAMPLES / "parsl" / "squares.py"),
             "scaling": system.at("scaling").program("parsl_scaling.py"),
@@ -48,8 +48,7 @@ def test_a_block_that_fails_is_told_with_its_output(runs: Mapping[str, Run]) -> 
 
 def test_blocks_come_and_go_with_the_work(runs: Mapping[str, Run], system: System) -> None:
     assert runs["scaling"].facts() == {"before": [], "jobs": 2, "after": ["CANCELED", "CANCELED"]}
-    here = system.here / "scaling"
-    until(lambda: not [process for process in System(Path(), here).at_work() if "process_worker" in process], 20)
+    System(system.environment, system.here / "scaling").has_ended()
 
 
 def test_the_provider_as_parsl_calls_it(runs: Mapping[str, Run], system: System) -> None:
@@ -68,6 +67,4 @@ def test_the_provider_as_parsl_calls_it(runs: Mapping[str, Run], system: System)
 
 
 def test_a_block_whose_time_is_up_is_no_failure(runs: Mapping[str, Run], system: System) -> None:
-    run = runs["walltime"]
-    system.let_time_run_out(run.printed.split("'")[1])
-    assert run.facts() == {"states": ["TIMEOUT", "RUNNING"], "lost": "ManagerLost", "next": 16}
+    assert runs["walltime"].facts() == {"states": ["TIMEOUT", "RUNNING"], "lost": "ManagerLost", "next": 16}

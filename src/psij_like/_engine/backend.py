@@ -116,7 +116,7 @@ class Backend(ABC):
 
     name: ClassVar[str]
     """The executor's name, which is also that of its template and the prefix of its custom attributes."""
-    template: ClassVar[Path | None] = None
+    template: Path | None = None
     """The file of the template, where it is not one of this library's own."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Further names of the executor, and so further prefixes."""
@@ -223,7 +223,20 @@ class Backend(ABC):
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
         reserved = " ".join(map(str, sorted(self.reserved)))
         facts = {**script_data(plan), "directives": self.directives(plan), "reserved": reserved}
-        return render(self.template or self.name, facts)
+        return self.rendered(facts)
+
+    def rendered(self, facts: Mapping[str, object]) -> str:
+        """The text of the template for these values.
+
+        Raises:
+            InvalidJobException: it is a site's own, and can not be used.
+        """
+        if self.template is None:
+            return render(self.name, facts)
+        try:
+            return render(self.template, facts)
+        except Exception as error:
+            raise InvalidJobException(f"the template {self.template} can not be used: {error}", error) from error
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """Further files for the job's directory, name to text."""

@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from psij_like.configuration import Configuration
     from psij_like.job_executor import JobExecutor
     from psij_like.job_spec import JobSpec
     from psij_like.job_status import JobStatus
@@ -21,8 +22,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
+
+def _executors(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """For the shell: names of executors."""
+    from psij_like.plugins import executor_names  # noqa: PLC0415 - only if it is used
+
+    return sorted(name for name in executor_names() if name.startswith(begun))
+
+
 _EXECUTOR = (
-    click.option("-e", "--executor", help="Who runs jobs, such as slurm.  [default: what is configured, or found]"),
+    click.option(
+        "-e",
+        "--executor",
+        help="Who runs jobs, such as slurm.  [default: what is configured, or found]",
+        shell_complete=_executors,
+    ),
     click.option("-p", "--profile", help="A profile of the configuration."),
     click.option("--url", help="Which instance of the backend."),
     click.option(
@@ -128,15 +142,13 @@ def executor_of(given: dict[str, Any]) -> JobExecutor:
     It keeps the files of jobs that have ended, so that there is something to tell of these.
     """
     from psij_like import configuration, plugins  # noqa: PLC0415 - only if it is used
-    from psij_like.job_executor import JobExecutor, JobExecutorConfig  # noqa: PLC0415
+    from psij_like.job_executor import JobExecutor  # noqa: PLC0415
 
     names = ("executor", "profile", "url", "work_directory")
     try:
-        settings = configuration.load({name: given.pop(name) for name in names}).settings
-        given["configured"] = known = {name: setting.value for name, setting in settings.items()}
-        name = known.get("executor") or plugins.detected_executor()
-        config = JobExecutorConfig(work_directory=known.get("work_directory"), keep_files=True)
-        return JobExecutor.get_instance(name, url=known.get("url"), config=config)
+        given["configured"] = known = configuration.load({name: given.pop(name) for name in names})
+        name = known.value("executor") or plugins.detected_executor()
+        return JobExecutor.get_instance(name, url=known.value("url"), config=known.executor_config(keep_files=True))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -187,9 +199,25 @@ def data_of(given: dict[str, Any], executor: JobExecutor, *, write: bool = True)
     _apply(data, given)
     if not data.get("executable"):
         raise click.UsageError("there is no command to run; give one after --, or a file with --spec")
-    _fill(data, given.get("configured", {}))
+    _fill(data, given["configured"])
     with_native_id(data)
     return data
+
+
+def spec_from_defaults(given: dict[str, Any], configured: Configuration) -> JobSpec:
+    """A job without a command, by what is configured and some attributes that were given."""
+    from psij_like.serialize import spec_from_dict  # noqa: PLC0415 - only if it is used
+
+    data: dict[str, Any] = {"attributes": given}
+    _fill(data, configured)
+    return spec_from_dict(data)
+
+
+def _fill(data: dict[str, Any], configured: Configuration) -> None:
+    try:
+        configured.fill(data)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _text(given: dict[str, Any]) -> tuple[str, str]:
@@ -228,21 +256,6 @@ def _apply(data: dict[str, Any], given: dict[str, Any]) -> None:
         data["cleanup"] = [*(data.get("cleanup") or ()), *given["cleanup"]]
     _add(data, "resources", _resources(given))
     _add(data, "attributes", _attributes(given))
-
-
-def _fill(data: dict[str, Any], configured: Mapping[str, Any]) -> None:
-    """What is configured holds where nothing else is said."""
-    if configured.get("launcher") and data.get("launcher") is None:
-        data["launcher"] = configured["launcher"]
-    attributes = dict(data.get("attributes") or {})
-    names = {"queue": "queue_name", "account": "account", "reservation": "reservation_id"}
-    fields = {own: configured[name] for name, own in names.items() if name in configured}
-    if "walltime" in configured:
-        fields["duration"] = _seconds(configured["walltime"])
-    custom = {name[7:]: value for name, value in configured.items() if name.startswith("custom.")}
-    if custom:
-        attributes["custom_attributes"] = {**custom, **(attributes.get("custom_attributes") or {})}
-    _add(data, "attributes", {**fields, **{name: value for name, value in attributes.items() if value is not None}})
 
 
 def _seconds(walltime: str) -> float:

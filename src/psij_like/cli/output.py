@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from psij_like.job_info import JobInfo
+    from psij_like.job_spec import JobSpec
 
 _ID = "%J"
 _VARIABLES = {"stdout_path": "PSIJLIKE_STDOUT", "stderr_path": "PSIJLIKE_STDERR"}
@@ -44,6 +45,17 @@ def with_native_id(data: dict[str, Any]) -> None:
     data["environment"] = environment
     data["arguments"] = ["-c", script, "psij-like", data["executable"], *(data.get("arguments") or ())]
     data["executable"] = "/bin/bash"
+
+
+def captured(spec: JobSpec, place: Path, prefix: str = "") -> dict[str, Path]:
+    """Have what a job prints go to files in a directory, unless it is said where it goes; these files."""
+    found = {}
+    for name, variable in _VARIABLES.items():
+        if getattr(spec, name) is None and variable not in (spec.environment or {}):
+            stream = name.removesuffix("_path")
+            found[stream] = place / f"{prefix}{stream}"
+            setattr(spec, name, found[stream])
+    return found
 
 
 def paths(info: JobInfo) -> dict[str, Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -22,4 +24,18 @@ def command(**given: Any) -> None:
         raise click.UsageError(f"{executor.name} has no scripts: its jobs are processes of this machine")
     with told():
         text = executor.script(Job(spec_of(given, executor, write=False)))
-    click.echo(text, nl=False)
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        _show_coloured(text)
+    else:
+        click.echo(text, nl=False)
+
+
+def _show_coloured(text: str) -> None:
+    """Show a script as it is, in colours where what they take is installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - slow to import, and may be missing
+        from rich.syntax import Syntax  # noqa: PLC0415
+    except ImportError:
+        click.echo(text, nl=False)
+        return
+    Console(soft_wrap=True).print(Syntax(text.rstrip("\n"), "bash", theme="ansi_dark", background_color="default"))

@@ -6,17 +6,17 @@ Maestro knows the adapters only that lie in its own folder: `python -m psij_like
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     from maestrowf.abstracts.enums import CancelCode, JobStatusCode, State, SubmissionCode
     from maestrowf.abstracts.interfaces import SchedulerScriptAdapter
-    from maestrowf.interfaces.script import CancellationRecord, SubmissionRecord
 except ImportError as error:
     raise ImportError(f"{error}; install Maestro with: pip install 'psij-like[maestro]'") from error
 
@@ -34,6 +34,9 @@ from psij_like import (
     ResourceSpecV1,
     SubmitException,
 )
+
+if TYPE_CHECKING:
+    from maestrowf.interfaces.script import CancellationRecord, SubmissionRecord
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +108,10 @@ class PsijScriptAdapter(SchedulerScriptAdapter):
         return self._launcher.prefix_text(_resources({**kwargs, "procs": procs, "nodes": nodes}))
 
     def _write_script(self, ws_path: str, step: Any) -> tuple[bool, str, str | None]:
-        to_be_scheduled, command, restart = self.get_scheduler_command(step)
+        try:
+            to_be_scheduled, command, restart = self.get_scheduler_command(step)
+        except InvalidJobException as error:  # this step fails and says why, the study goes on
+            to_be_scheduled, command, restart = True, f"echo {shlex.quote(str(error))} >&2; exit 2", ""
         name = step.name.replace(" ", "_").replace("/", "_")
         script = Path(ws_path, f"{name}{self.extension}")
         script.write_text(f"{self.get_header(step)}\n\n{command}\n", encoding="utf-8")
@@ -124,6 +130,8 @@ class PsijScriptAdapter(SchedulerScriptAdapter):
         env: Mapping[str, str] | None = None,
     ) -> SubmissionRecord:
         """Submit a step's script; the record has the native id, or an error that was logged."""
+        from maestrowf.interfaces.script import SubmissionRecord  # noqa: PLC0415 - it looks for this adapter
+
         try:
             job = Job(self._job_spec(step, path, cwd, env))
             self._executor.submit(job)
@@ -146,6 +154,8 @@ class PsijScriptAdapter(SchedulerScriptAdapter):
 
     def cancel_jobs(self, joblist: Sequence[str]) -> CancellationRecord:
         """Ask for jobs to be cancelled; an error was logged."""
+        from maestrowf.interfaces.script import CancellationRecord  # noqa: PLC0415 - it looks for this adapter
+
         try:
             self._executor.cancel_bulk(list(joblist))
         except SubmitException as error:
@@ -210,7 +220,7 @@ def _state(status: JobStatus) -> State:
 _DROP_IN = """\
 try:
     from psij_like.integrations.maestro import PsijScriptAdapter  # noqa: F401
-except ImportError:  # it was removed; Maestro goes on without
+except ModuleNotFoundError:  # psij-like was removed; Maestro goes on without
     pass
 """
 

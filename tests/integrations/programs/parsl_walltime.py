@@ -22,4 +22,5 @@ with running(executor, retries=0):
     print("ready", executor.provider.executor.list(), flush=True)
     lost = square(3, 300).exception()
     until(lambda: "TIMEOUT" in block_states(executor))
-    tell({"states": block_states(executor), "lost": type(lost).__name__, "next": square(4).result()})
+    following = square(4).result()
+    tell({"states": block_states(executor), "lost": type(lost).__name__, "next": following})

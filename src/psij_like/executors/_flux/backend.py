@@ -14,7 +14,6 @@ from psij_like._engine.host import Result
 from psij_like._engine.lines import LineReader
 from psij_like._engine.plan import Plan, script_data
 from psij_like._engine.quote import shell_word
-from psij_like._engine.render import render
 from psij_like.dependencies import DependencyKind
 from psij_like.executors._flux import ids, jobspec
 from psij_like.executors._flux.news import End, end_report, waits
@@ -83,7 +82,7 @@ class Flux(Backend):
     def script(self, plan: Plan) -> str:
         """See `Backend.script`."""
         facts = {"nested": jobspec.nested(plan), "flux": shell_word(self.command)}
-        return render(self.name, {**script_data(plan), **facts})
+        return self.rendered({**script_data(plan), **facts})
 
     def extra_files(self, plan: Plan) -> Mapping[str, str]:
         """See `Backend.extra_files`."""

@@ -84,6 +84,10 @@ class BatchSchedulerExecutor(ThrottledExecutor):
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, batch_config(config))
         self._backend = self._make_backend()
+        templates = self._settings.template_directory
+        own = templates.expanduser() / f"{self._backend.name}.mustache" if templates is not None else None
+        if own is not None and own.exists():
+            self._backend.template = own.absolute()
         cluster = self._backend.cluster(os.environ)
         self._source = BatchSource(self._backend, self._host, self._settings.command_timeout, cluster)
         self._delivery = Delivery(self._source, self._settings.retry_for)

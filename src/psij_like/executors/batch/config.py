@@ -37,6 +37,8 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
             turn has not come when the program ends are never submitted, which a warning says then: wait for the jobs.
         max_submission_rate: submit commands a second; None: any number. `submit` and `submit_bulk` wait as above.
         submit_timeout: how long `submit` waits for that; None: without limit.
+        template_directory: where `<executor>.mustache` takes the place of this library's own template of that name, if
+            it is there; see `templates/`. Not looked at if None.
         array_size: the most jobs in one array for `submit_bulk`; the scheduler's own limit holds too. 1: no arrays.
 
     Raises:
@@ -64,12 +66,16 @@ class BatchSchedulerExecutorConfig(JobExecutorConfig):
         lost_patience: float = 75,
         parallel_commands: int = 4,
         array_size: int = 1000,
+        template_directory: Path | str | None = None,
         retry_for: float = 10,
         max_queued: int | None = None,
         max_submission_rate: float | None = None,
         submit_timeout: float | None = None,
     ) -> None:
         super().__init__(launcher_log_file, work_directory, keep_files, launcher_options, retention)
+        self.template_directory = (
+            _checks.path("template_directory", template_directory) if template_directory is not None else None
+        )
         _checks.truth("doorbell", doorbell)
         _checks.integer("queue_polling_error_threshold", queue_polling_error_threshold)
         for name, count in (("parallel_commands", parallel_commands), ("array_size", array_size)):
