@@ -26,6 +26,8 @@ _REDIRECTIONS = {
 def with_native_id(data: dict[str, Any]) -> None:
     """Have `%J` in the paths of a job's output stand for its native id, which only the job itself knows.
 
+    PSIJ_NATIVE_ID has it then for local jobs, too.
+
     Raises:
         click.UsageError: it is started by a launcher, so that several processes would open the file.
     """
