@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from executors.support import until
@@ -29,10 +31,13 @@ def test_its_launcher_starts_and_kills_pilots(system: System) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["local"], indirect=True)
 def test_tasks_in_a_pilot(system: System) -> None:
     here = system.at("hello")
-    printed = here.start(*as_psij("python", EXAMPLES / "radical" / "hello.py", **WITH_LOG)).end(timeout=250)
+    configurations = here.here / ".radical" / "pilot" / "configs"
+    configurations.mkdir(parents=True)
+    shutil.copy(EXAMPLES / "radical" / "resource_local.json", configurations)
+    resource = "local.localhost" if system.cluster is None else "local.slurm"
+    printed = here.start(*as_psij("python", EXAMPLES / "radical" / "hello.py", resource, **WITH_LOG)).end(timeout=250)
     assert printed.splitlines()[-4:] == [*(f"DONE 0 hello {n}" for n in range(3)), "the pilot: DONE"]
     (log,) = here.here.glob("rp.session.*/pmgr_launching.0000.log")
     assert "use launcher PSI_J" in log.read_text()
