@@ -305,7 +305,10 @@ class Backend(ABC):
             if name == self.dependency_option and plan.dependencies:
                 raise InvalidJobException(f"custom attribute {key!r}: it would replace JobAttributes.dependencies")
             # Long options may be abbreviated.
-            if any(own == name or (len(name) > 1 and own.startswith(name)) for own in self.own_options):
+            if any(
+                own == name or (len(name) > 1 and own.startswith(name)) or name.startswith(f"{own}.")
+                for own in self.own_options
+            ):
                 raise InvalidJobException(f"custom attribute {key!r}: it is not for single jobs that are followed")
             for one in value if isinstance(value, list | tuple) else [value]:
                 if one is not None and not isinstance(one, str | int | float):

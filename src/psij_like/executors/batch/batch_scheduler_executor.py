@@ -347,13 +347,17 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         return end
 
     def _mark_cancelled(self, job: Target, native_id: str) -> Path | None:
-        """Tell the body, which stages differently then. The directory of a job that has just ended goes away."""
+        """Tell the body, which stages differently then. The directory of a job that has just ended goes away.
+
+        The cancel itself needs none of that: a full disk, say, keeps nobody from ending what filled it.
+        """
         own = self._unfinished.get(job) if isinstance(job, Job) else None
-        files = own or self._store.recall(native_id).files
-        if files is None:
+        try:
+            files = own or self._store.recall(native_id).files
+            return files.mark_cancelled() if files is not None else None
+        except OSError as error:
+            _log.warning("job %s is cancelled, but can not be told so before: %s", native_id, error)
             return None
-        with file_trouble(self._store.directory):
-            return files.mark_cancelled()
 
     def _cancel_group(self, native_ids: Mapping[Target, str]) -> dict[Target, SubmitException]:
         """Cancel by one command; if that fails, one by one, to see what failed."""

@@ -72,6 +72,11 @@ class Cobalt(Backend):
     def _options(self, plan: Plan) -> Iterator[str]:
         """Each option as one line, its value after a blank."""
         attributes, need = plan.spec.attributes, plan.resources
+        if re.search(r"[\s$]", plan.job_directory):
+            raise InvalidJobException(
+                f"work_directory: Cobalt takes no path with a blank or a $, such as {plan.job_directory!r}; "
+                "choose another one with JobExecutorConfig(work_directory=...)"
+            )
         if attributes.reservation_id and attributes.queue_name:
             raise InvalidJobException(
                 f"JobAttributes.reservation_id: {attributes.reservation_id!r} is a queue to Cobalt, so it can not be "

@@ -55,7 +55,7 @@ class Pbs(Qsub):
     aliases = ("pbspro",)
     commands = ("qsub", "pbs_rsub")
     install_hint = "install the PBS client commands (openpbs-client), or load the module that provides them"
-    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.-]+"
+    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_][A-Za-z0-9_.-]*"
     id_example = "1234.server"
     cluster_variables = ("PBS_CONF_FILE", "PBS_EXEC", "PBS_SERVER", "PBS_PRIMARY", "PBS_SECONDARY")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"

@@ -48,7 +48,7 @@ class PbsClassic(Qsub):
         kind: str(kind) for kind in DependencyKind if kind is not DependencyKind.AFTER
     }
     verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTEROK: "afterok", **Qsub.verified}
-    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.:-]+"
+    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_][A-Za-z0-9_.:-]*"
     id_example = "1234.server"
     cluster_variables = ("PBS_DEFAULT", "PBS_SERVER")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
