@@ -14,7 +14,14 @@ from conftest import _without
 from integrations import environments
 from integrations.system import System
 
+HERE = Path(__file__).parent
 _not_made = _without("integrations")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.timeout(600))  # pip may have to fetch a lot first
 
 
 def _name(path: Path) -> str:
@@ -24,7 +31,7 @@ def _name(path: Path) -> str:
 @pytest.fixture(scope="session")
 def environments_to_come(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Future[Path]]]:
     """Those of all tests of this run, which are being made meanwhile."""
-    names = [_name(item.path) for item in request.session.items if item.path.parent == Path(__file__).parent]
+    names = [_name(item.path) for item in request.session.items if item.path.parent == HERE]
     with ThreadPoolExecutor(max_workers=2) as pool:
         wanted = [name for name in dict.fromkeys(names) if name in environments.REQUIREMENTS]
         yield {name: pool.submit(environments.make, name) for name in wanted}

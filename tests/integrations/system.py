@@ -10,12 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from clusters.client import Cluster
 from executors.support import until
 from integrations.environments import ROOT
 
 EXAMPLES = ROOT / "examples"
 PROGRAMS = Path(__file__).parent / "programs"
+
+rarely_on_slurm = pytest.mark.parametrize(
+    "system", ["local", pytest.param("slurm", marks=[pytest.mark.slurm, pytest.mark.slow])], indirect=True
+)
+"""For a test: always on this machine, and on a real Slurm when slow tests are asked for."""
 
 
 class Run:

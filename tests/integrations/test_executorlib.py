@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from integrations.system import EXAMPLES, System
+from integrations.system import EXAMPLES, System, rarely_on_slurm
 
 
+@rarely_on_slurm
 def test_squares(system: System) -> None:
     place = system.at("squares")
     assert place.run("python", EXAMPLES / "executorlib" / "squares.py") == "[0, 1, 4, 9]\n"

@@ -94,8 +94,8 @@ def test_cancel(studies: Mapping[str, Run], system: System) -> None:
 def test_ends(studies: Mapping[str, Run], system: System) -> None:
     studies["ends"].end(code=None)
     assert states(system, "ends") == {
-        **{"fails": "FAILED", "never": "FAILED", "refused": "FAILED"},
-        **{"parallel": "FINISHED", "beside": "FINISHED", "long": "FINISHED"},
+        **dict.fromkeys(("fails", "never", "refused"), "FAILED"),
+        **dict.fromkeys(("parallel", "beside", "long"), "FINISHED"),
     }
     assert output(system, "ends/out/parallel/parallel.out") == "rank\nrank\n"
     assert output(system, "ends/out/beside/here.txt") == "here\n"

@@ -7,13 +7,12 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from conftest import _without
 from executors.support import until
-from integrations.system import EXAMPLES, System
+from integrations.system import EXAMPLES, System, rarely_on_slurm
 
 STUDY = EXAMPLES / "merlin" / "study.yaml"
 APP = """\
@@ -49,6 +48,7 @@ def _answers(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
+@rarely_on_slurm
 def test_workers_are_jobs(system: System, redis: int) -> None:
     anyway = {"C_FORCE_ROOT": "1"} if os.geteuid() == 0 else {}  # Celery wants no superuser
     place = system.at("study", **anyway)
@@ -57,9 +57,9 @@ def test_workers_are_jobs(system: System, redis: int) -> None:
     place.run("merlin", "run", STUDY)
     workers = place.start("merlin", "run-workers", STUDY)
     workers.end()  # what it started goes on
-    gathered: list[Path] = []
-    until(lambda: gathered.extend(place.here.glob("greetings_*/gather/MERLIN_FINISHED")) or gathered, 120)
-    assert gathered[0].with_name("all.txt").read_text() == "hello Ada\nhello Bob\nhello Cy\n"
+    until(lambda: list(place.here.glob("greetings_*/gather/MERLIN_FINISHED")), 120)
+    (gathered,) = place.here.glob("greetings_*/gather/all.txt")
+    assert gathered.read_text() == "hello Ada\nhello Bob\nhello Cy\n"
     assert " ACTIVE" in workers.printed
     place.run("merlin", "stop-workers")
     place.has_ended()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +13,18 @@ from integrations.system import EXAMPLES, Run, System
 
 WALLTIME = {"local": "30", "slurm": "60"}  # seconds
 LAUNCHERS = {"local": ("multiple", "1"), "slurm": ("srun", "2")}
+
+
+def counting(system: System) -> System:
+    """The same, with a line in `queries` for each query of Slurm's queue."""
+    if system.cluster is None:
+        return system
+    path = system.cluster.environment["PATH"]
+    wrapper = system.here / "bin" / "squeue"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho >>{system.here}/queries\nexec {shutil.which("squeue", path=path)} "$@"\n')
+    wrapper.chmod(0o755)
+    return replace(system, variables={"PATH": f"{wrapper.parent}:{path}"})
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +40,7 @@ def runs(system: System) -> Iterator[Mapping[str, Run]]:
             "results": system.at("results").start("python", EXAMPLES / "parsl" / "squares.py"),
             "scaling": system.at("scaling").program("parsl_scaling.py"),
             "failing": system.at("failing").program("parsl_failing_block.py"),
-            "provider": system.at("provider").program("parsl_provider.py", launcher, nodes),
+            "provider": counting(system.at("provider")).program("parsl_provider.py", launcher, nodes),
         }
         yield started
     finally:
@@ -59,6 +73,9 @@ def test_the_provider_as_parsl_calls_it(runs: Mapping[str, Run], system: System)
     state, exit_code, size = facts["size"]
     assert (state, exit_code) == ("FAILED", 3)
     assert size == (["2", "0.25", "2", "256"] if system.cluster else ["2", "0.25"])
+    assert facts["asked"] == 600
+    if system.cluster is not None:
+        assert 0 < len((system.here / "provider" / "queries").read_text().splitlines()) < 100
     assert facts["cancelled"] == [True] * 6 + [False]
     assert facts["ends"] == ["CANCELLED"]
     assert facts["unknown"] == "UNKNOWN"

@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 import signal
 
-import pytest
-
 from executors.support import until
-from integrations.system import EXAMPLES, PROGRAMS, System
+from integrations.system import EXAMPLES, PROGRAMS, System, rarely_on_slurm
 
 SNAKEMAKE = ("snakemake", "--executor", "psij-like", "-j", "6", "--seconds-between-status-checks", "1", "--keep-going")
-CHECKS = (*SNAKEMAKE, "--snakefile", PROGRAMS / "checks.smk")
-
-on_this_machine = pytest.mark.parametrize("system", ["local"], indirect=True)
+CHECKS = (*SNAKEMAKE, "--snakefile", str(PROGRAMS / "checks.smk"))
 
 
 def submitted(printed: str, words: str = "was submitted as") -> list[str]:
@@ -21,7 +17,7 @@ def submitted(printed: str, words: str = "was submitted as") -> list[str]:
     return re.findall(rf"{words} (\S+)\.$", printed, re.MULTILINE)
 
 
-@on_this_machine
+@rarely_on_slurm
 def test_a_workflow(system: System) -> None:
     place = system.at("example")
     printed = place.run(*SNAKEMAKE, "--snakefile", EXAMPLES / "snakemake" / "Snakefile")
@@ -29,7 +25,7 @@ def test_a_workflow(system: System) -> None:
     assert len(set(submitted(printed))) == 4
 
 
-@on_this_machine
+@rarely_on_slurm
 def test_failures_say_why(system: System) -> None:
     place = system.at("failures")
     printed = place.run(*CHECKS, "failed.txt", "impossible.txt", code=1)
@@ -63,7 +59,7 @@ def test_jobs_are_taken_over_from_a_snakemake_that_died(system: System) -> None:
     place.has_ended()
 
 
-@on_this_machine
+@rarely_on_slurm
 def test_a_job_that_ended_unseen_is_not_taken_over(system: System) -> None:
     place = system.at("unseen")
     first = place.start(*CHECKS, "slow/1.txt")

@@ -75,8 +75,8 @@ class PsijLauncher(ParslLauncher):
 class PsijProvider(ExecutionProvider, RepresentationMixin):
     """Runs Parsl's blocks as jobs.
 
-    What a block printed is in Parsl's own directory of the run, below `submit_scripts`. A block that reached its walltime, or was
-    preempted, is TIMEOUT to Parsl; one that is held in the queue is HELD.
+    What a block printed is in Parsl's own directory of the run, below `submit_scripts`. A block that reached its
+    walltime, or was preempted, is TIMEOUT to Parsl; one that is held in the queue is HELD.
 
     Args:
         executor: who runs the blocks, or its name, such as "slurm"; what is configured or found, by default.
@@ -86,8 +86,7 @@ class PsijProvider(ExecutionProvider, RepresentationMixin):
         custom_attributes: options for the executor, such as `{"slurm.constraint": "gpu"}`.
         walltime: how long a block may run: a timedelta, or a text such as "01:30:00".
         nodes_per_block: number of nodes.
-        cores_per_node: cores on each node, which Parsl's workers share; None leaves it to the backend, which is one core
-            unless `exclusive`.
+        cores_per_node: cores on each node, which Parsl's workers share; None: one, or all if `exclusive`.
         mem_per_node: memory on each node, in GB (2**30 bytes); None leaves it to the backend.
         gpus_per_node: GPUs on each node.
         exclusive: whether no other job may share a block's nodes.
@@ -97,7 +96,7 @@ class PsijProvider(ExecutionProvider, RepresentationMixin):
         parallelism: task slots wanted for each task that waits, from 0 to 1.
         launcher: what starts workers on a block's nodes: a launcher of Parsl's, or a `PsijLauncher`.
         worker_init: shell commands that come before, such as "module load python".
-        status_polling_interval: seconds between Parsl's looks at blocks. They cost nothing: the library follows its jobs anyway.
+        status_polling_interval: seconds between Parsl's looks at blocks, which cost nothing: jobs are followed anyway.
 
     Raises:
         InvalidJobException: the walltime, or another value, can not be understood.

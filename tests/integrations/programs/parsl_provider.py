@@ -1,4 +1,4 @@
-"""The provider itself, called as Parsl calls it. Arguments: a launcher of Parsl's or psij-like's, and how many nodes."""
+"""The provider itself, called as Parsl calls it. Arguments: a launcher of Parsl's or ours, and how many nodes."""
 
 import sys
 from pathlib import Path
@@ -34,6 +34,7 @@ size = end(large, large.submit("echo $PARSL_CORES $PARSL_MEMORY_GB $SLURM_CPUS_O
 blocks = provider(max_blocks=6)
 native_ids = [blocks.submit("sleep 300", 1, f"block-{number}") for number in range(6)]
 until(lambda: {status.state.name for status in blocks.status(native_ids[:3])} == {"RUNNING"})
+asked = sum(len(blocks.status(native_ids)) for _ in range(100))
 cancelled = blocks.cancel([*native_ids, "no-such-id"])
 ends = {end(blocks, native_id).state.name for native_id in native_ids}
 
@@ -55,6 +56,7 @@ tell(
         "stdout": said.stdout,
         "stderr": said.stderr,
         "size": (size.state.name, size.exit_code, size.stdout.split()),
+        "asked": asked,
         "cancelled": cancelled,
         "ends": sorted(ends),
         "unknown": blocks.status(["no-such-id"])[0].state.name,

@@ -1,24 +1,16 @@
-"""A script adapter of Maestro's: the steps of a study are jobs of any executor of this library.
-
-Maestro knows the adapters only that lie in its own folder: `python -m psij_like.integrations.maestro` puts one line there.
-"""
+"""The script adapter."""
 
 from __future__ import annotations
 
 import logging
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-try:
-    from maestrowf.abstracts.enums import CancelCode, JobStatusCode, State, SubmissionCode
-    from maestrowf.abstracts.interfaces import SchedulerScriptAdapter
-except ImportError as error:
-    raise ImportError(f"{error}; install Maestro with: pip install 'psij-like[maestro]'") from error
+from maestrowf.abstracts.enums import CancelCode, JobStatusCode, State, SubmissionCode
+from maestrowf.abstracts.interfaces import SchedulerScriptAdapter
 
 from psij_like import (
     InvalidJobException,
@@ -74,7 +66,8 @@ class PsijScriptAdapter(SchedulerScriptAdapter):
         launcher: what $(LAUNCHER) becomes; srun on Slurm, flux on Flux, else mpirun
         custom: options for the executor, such as {slurm.constraint: gpu}
 
-    What a step prints is in `<step>.out` and `<step>.err` of its workspace, what its restart prints in `<step>.restart.out`.
+    What a step prints is in `<step>.out` and `<step>.err` of its workspace, what its restart prints in
+    `<step>.restart.out`.
 
     Raises:
         TypeError: a key's value has the wrong type.
@@ -215,35 +208,3 @@ def _state(status: JobStatus) -> State:
     if status.state is JobState.FAILED and isinstance(status.reason, Reason):
         return _FAILURES.get(status.reason, State.FAILED)
     return _STATES[status.state]
-
-
-_DROP_IN = """\
-try:
-    from psij_like.integrations.maestro import PsijScriptAdapter  # noqa: F401
-except ModuleNotFoundError:  # psij-like was removed; Maestro goes on without
-    pass
-"""
-
-
-def install() -> Path:
-    """Have the Maestro of this environment find the adapter: a file in its folder of adapters, which imports it.
-
-    Returns:
-        The file.
-
-    Raises:
-        OSError: it can not be written.
-    """
-    found = find_spec("maestrowf.interfaces.script")
-    if found is None or found.origin is None:
-        raise OSError("maestrowf.interfaces.script is no folder that a file could be put into")
-    place = Path(found.origin).with_name("psijscriptadapter.py")
-    place.write_text(_DROP_IN, encoding="utf-8")
-    return place
-
-
-if __name__ == "__main__":
-    try:
-        print(f"Maestro knows the batch type {PsijScriptAdapter.key!r} by {install()}")
-    except OSError as trouble:
-        sys.exit(f"the adapter can not be installed: {trouble}; whoever installed Maestro has to run this")
