@@ -1,4 +1,6 @@
-"""Three tasks in a pilot of RADICAL-Pilot on this machine: `python hello.py`."""
+"""Three tasks in a pilot of RADICAL-Pilot: `python hello.py RESOURCE`, such as local.localhost, this machine."""
+
+import sys
 
 import radical.pilot as rp
 
@@ -6,7 +8,7 @@ session = rp.Session()
 try:
     pilots = rp.PilotManager(session=session)
     tasks = rp.TaskManager(session=session)
-    pilot = pilots.submit_pilots(rp.PilotDescription({"resource": "local.localhost", "runtime": 10, "cores": 2}))
+    pilot = pilots.submit_pilots(rp.PilotDescription({"resource": sys.argv[1], "runtime": 10, "cores": 1}))
     tasks.add_pilots(pilot)
     hellos = [rp.TaskDescription({"executable": "/bin/echo", "arguments": [f"hello {n}"]}) for n in range(3)]
     submitted = tasks.submit_tasks(hellos)

@@ -51,9 +51,9 @@ def test_jobs_run_in_the_pilot(outer: JobExecutor, tmp_path: Path) -> None:
 
 @needs_flux
 def test_the_example(system: System) -> None:
-    printed = system.at("example").run(
-        *as_psij("python", EXAMPLES / "flux" / "pilot.py", system.executor, "1", "single")
-    )
+    nodes, launcher = ("1", "single") if system.cluster is None else ("2", "srun")
+    command = as_psij("python", EXAMPLES / "flux" / "pilot.py", system.executor, nodes, launcher)
+    printed = system.at("example").run(*command)
     assert printed.splitlines()[0] == str([n % 2 for n in range(20)])
     assert printed.splitlines()[1].startswith("the pilot: COMPLETED")
 

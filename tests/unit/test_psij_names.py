@@ -148,6 +148,10 @@ job = psij.Job(spec)
 psij.JobExecutor.get_instance("local").submit(job)
 assert job.wait().exit_code == 0
 assert spec.attributes.custom_attributes == {"slurm.qos": "high"}
+nobodys = psij.JobAttributes(custom_attributes={"no_such_scheduler_here.option": 1})
+job = psij.Job(psij.JobSpec("/bin/true", attributes=nobodys))
+psij.JobExecutor.get_instance("local").submit(job)
+assert job.wait().exit_code == 0
 try:
     psij.JobAttributes(custom_attributes={"a b.c": ""})
 except psij.InvalidJobException as error:

@@ -41,16 +41,25 @@ def known_job(info: psij_like.JobInfo, owner: str) -> Job:
     if info.job_id is not None:
         job.id = info.job_id
     status = info.status or psij_like.JobStatus(psij_like.JobState.NEW)
-    held = status.reason == psij_like.Reason.HELD
-    job._status = cast("psij_like.JobStatus", SimpleNamespace(state=_Held(), final=False)) if held else status
-    started = status.time if status.state is psij_like.JobState.ACTIVE else None
-    job.current_info = SimpleNamespace(
-        owner=owner,
-        submit_host=None,
-        resourcelist=[{"name": node} for node in info.nodes],
-        cpu_time=None,
-        wall_time=0 if started is None else max(0.0, datetime.now().timestamp() - started),
-        submission_time=datetime.fromtimestamp(status.time if info.submitted is None else info.submitted),
-        dispatch_time=None if started is None else datetime.fromtimestamp(started),
-    )
+    if status.reason == psij_like.Reason.HELD:
+        status.state = cast("psij_like.JobState", _Held())
+    job._status = status
+    job.current_info = SimpleNamespace(owner=owner, submit_host=None, **_facts(info, status))
     return job
+
+
+def _facts(info: psij_like.JobInfo, status: psij_like.JobStatus) -> dict[str, object]:
+    started = dict(info.history).get(psij_like.JobState.ACTIVE)
+    if started is None and status.state is psij_like.JobState.ACTIVE:
+        started = status.time
+    until = status.time if status.final else datetime.now().timestamp()
+    elapsed = info.usage.elapsed if info.usage is not None else None
+    if elapsed is None:
+        elapsed = 0.0 if started is None else max(0.0, until - started)
+    return {
+        "resourcelist": [{"name": node} for node in info.nodes],
+        "cpu_time": info.usage.cpu_time if info.usage is not None else None,
+        "wall_time": elapsed,
+        "submission_time": datetime.fromtimestamp(status.time if info.submitted is None else info.submitted),
+        "dispatch_time": None if started is None else datetime.fromtimestamp(started),
+    }

@@ -72,7 +72,7 @@ class JobExecutor(psij_like.JobExecutor):
         Of a job that is just ending nothing may be known for a moment but that there is one: it is NEW then.
 
         Args:
-            jobs: which; without, all unfinished ones that the work directory remembers, or that this executor follows.
+            jobs: which; without, all unfinished ones of this user (see `user_jobs`).
                 Of one that is given alone, as a native id or a job that was submitted here, the answer is
                 `psij_like.JobExecutor.info`'s.
             owner: whose jobs. Only one's own are known here.
@@ -85,13 +85,11 @@ class JobExecutor(psij_like.JobExecutor):
         user = getpass.getuser()
         if jobs is None and owner is not None and user not in owner.split(","):
             return []
-        asked = jobs
-        if asked is None:
-            self.recover()
-            asked = self.list()
-        infos = [super(JobExecutor, self).info(_meant(job)) for job in asked]
-        known = [known_job(info, user) for info in infos if _is_known(info)]
-        return known if jobs is not None else [job for job in known if not job.status.final]
+        if jobs is None:
+            found = [info for info in self.user_jobs() if info.status is None or not info.status.final]
+        else:
+            found = [info for info in (super(JobExecutor, self).info(_meant(job)) for job in jobs) if _is_known(info)]
+        return [known_job(info, user) for info in found]
 
 
 @functools.cache

@@ -121,11 +121,15 @@ class Pilot:
         }
         return {"exit_on_error": False, **{name: value for name, value in wanted.items() if value is not None}}
 
-    def _heard(self, task: Any, state: str) -> None:
-        self._listener(task.uid, state, task.exit_code, task.exception_detail or task.exception)
+    # RADICAL-Pilot calls with one and its state, or with several.
 
-    def _heard_of_pilot(self, pilot: Any, state: str) -> None:
-        if state in _FINAL:
+    def _heard(self, told: Any, state: str | None = None) -> None:
+        for task in told if isinstance(told, list | set) else [told]:
+            self._listener(task.uid, state or task.state, task.exit_code, task.exception_detail or task.exception)
+
+    def _heard_of_pilot(self, told: Any, state: str | None = None) -> None:
+        pilots = told if isinstance(told, list | set) else [told]
+        if any(pilot.state in _FINAL for pilot in pilots):
             self._runs = False
             self._ended()
 

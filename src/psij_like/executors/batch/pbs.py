@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
-from psij_like.executors.batch._qsub import Qsub, depend, used_by
+from psij_like.executors.batch._qsub import Qsub, awaited, depend, used_by
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
 from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
@@ -37,7 +37,6 @@ _STATES = {
     **dict.fromkeys("QHWTM", JobState.QUEUED),
     **dict.fromkeys("RSUBE", JobState.ACTIVE),
 }
-_KINDS = {str(kind): kind for kind in DependencyKind}
 _WALLTIME_EXCEEDED = -29
 _PARTIAL = frozenset([0, 35, 153])  # all is well, some jobs have finished, or are not known
 # What is said of an element that PBS does not keep any more. All the rest is that of the whole array.
@@ -112,8 +111,8 @@ class Pbs(Qsub):
 
     def _jobs(self, result: Result) -> dict[str, dict[str, Any]]:
         if "not configured to maintain job history" in result.stderr:
-            self._history = False  # next time
-            raise Unavailable(str(result))
+            self._history = False
+            raise Unavailable(str(result), again=True)
         try:
             said = json.loads(result.stdout) if result.exit_code in _PARTIAL else None
         except (ValueError, RecursionError):
@@ -145,7 +144,7 @@ class Pbs(Qsub):
         held |= native_state in ("H", "Q") and (
             "u" in holds or "o" in holds
         )  # an element is Q also in an array that is H
-        waits_for = tuple(_awaited(str(job.get("depend") or ""))) if waits else ()
+        waits_for = tuple(awaited(str(job.get("depend") or ""))) if waits else ()
         return Report(native_id, state, native_state, comment, Reason.HELD if held else None, waits_for=waits_for)
 
     def settle_command(self, native_id: str, left: Sequence[Awaited], over: Sequence[Awaited]) -> Command:
@@ -182,13 +181,6 @@ class Pbs(Qsub):
         if code > 256:
             return report(JobState.FAILED, Reason.SIGNAL, None, code - 256)
         return report(JobState.FAILED if code else JobState.COMPLETED, Reason.EXIT, code)
-
-
-def _awaited(depend: str) -> Iterator[Awaited]:
-    """The jobs that a job waits for, out of `afterok:1.server@server:2.server@server,beforeany:...`."""
-    for kind, *names in (group.split(":") for group in depend.split(",")):
-        if kind in _KINDS:
-            yield from (Awaited(_KINDS[kind], name.partition("@")[0]) for name in names)
 
 
 class PBSExecutorConfig(BatchSchedulerExecutorConfig):
