@@ -17,6 +17,7 @@ from made_part import put
 from psij_like import DependencyKind, InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 from psij_like.executors.tracked import TrackedJobExecutor
+from psij_like.staging import StageIn, StageOut, StageOutFlags
 
 PAGE = Path(__file__).with_name("schedulers.md")
 BEGIN, END = "<!-- fields: made by docs/scheduler_table.py -->", "<!-- end of fields -->"
@@ -27,6 +28,7 @@ GIB = 2**30
 RESOURCES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("node_count=2", {"node_count": 2}),
     ("process_count=4", {"process_count": 4}),
+    ("processes_per_node=4", {"processes_per_node": 4}),
     ("node_count=2, processes_per_node=4", {"node_count": 2, "processes_per_node": 4}),
     ("cpu_cores_per_process=8", {"cpu_cores_per_process": 8}),
     ("gpu_cores_per_process=2", {"gpu_cores_per_process": 2}),
@@ -42,19 +44,45 @@ ATTRIBUTES: tuple[tuple[str, Mapping[str, Any]], ...] = (
 )
 SPEC: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ('name="my job"', {"name": "my job"}),
+    ('arguments=["a b"]', {"arguments": ["a b"]}),
+    ('directory="/scratch"', {"directory": "/scratch"}),
+    ('environment={"A": "b"}', {"environment": {"A": "b"}}),
     ("inherit_environment=False", {"inherit_environment": False}),
+    *((f'{name}_path="file"', {f"{name}_path": "/file"}) for name in ("stdin", "stdout", "stderr")),
+    *((f'{name}_launch="/setup.sh"', {f"{name}_launch": "/setup.sh"}) for name in ("pre", "post")),
+    ('launcher="mpirun"', {"launcher": "mpirun"}),
+    ('stage_in={StageIn("/a", "b")}', {"stage_in": {StageIn("/a", "b")}}),
+    ('stage_out={StageOut("b", "/c")}', {"stage_out": {StageOut("b", "/c")}}),
+    ('cleanup={"b"}', {"cleanup": {"b"}}),
+    ("cleanup_flags=StageOutFlags.ON_SUCCESS", {"cleanup_flags": StageOutFlags.ON_SUCCESS}),
 )
+CUSTOM = {
+    "slurm": {"slurm.constraint": "skylake"},
+    "pbs": {"pbs.software": "3"},
+    "pbs_classic": {"pbs_classic.software": "3"},
+    "lsf": {"lsf.app": "md"},
+    "cobalt": {"cobalt.attrs": "mcdram=flat"},
+    "flux": {"flux.system.constraint": "skylake"},
+    "grid_engine": {"grid_engine.software": "3"},
+}
 
 
 def directives(executor: TrackedJobExecutor, custom: Mapping[str, str], **fields: Any) -> list[str]:
     """What the scheduler is told of a job of which only those fields are set."""
     attributes = dict(fields.pop("attributes", {}))
-    spec = JobSpec("/bin/date", attributes=JobAttributes(**attributes, custom_attributes=custom), **fields)
+    attributes["custom_attributes"] = {**custom, **attributes.get("custom_attributes", {})}
+    spec = JobSpec("/bin/date", attributes=JobAttributes(**attributes), **fields)
     job = Job(spec)
     if not isinstance(executor, BatchSchedulerExecutor):
         executor.plan(job)
         return []
     return [line.replace(job.id, "ID") for line in executor.directives(job)]
+
+
+def custom_effect(executor: TrackedJobExecutor) -> str:
+    """A table cell: what a custom attribute of its own becomes."""
+    ((name, value),) = CUSTOM.get(executor.name, {"": ""}).items()
+    return f"`{name}`: {effect(executor, attributes={'custom_attributes': {name: value}})}" if name else "refused"
 
 
 def effect(executor: TrackedJobExecutor, **fields: Any) -> str:
@@ -96,7 +124,9 @@ def text(names: Sequence[str] = EXECUTORS) -> str:
     attributes = [(label, {"attributes": fields}) for label, fields in ATTRIBUTES]
     spec = [(label, dict(fields)) for label, fields in SPEC]
     parts = (("`ResourceSpecV1`", resources), ("`JobAttributes`", attributes), ("`JobSpec`", spec))
-    return "\n".join(line for title, rows in parts for line in table(title, rows, names))
+    lines = [line for title, rows in parts for line in table(title, rows, names)]
+    own = "| its own `custom_attributes` | " + " | ".join(custom_effect(executor(name)) for name in names) + " |"
+    return "\n".join([*lines[:-1], own, ""])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Clients that submit one job each and then do nothing, forked from one process that has imported all they need.
+"""Clients that submit a job, or some at once, and do nothing then: forked from a process that has imported all they need.
 
 `python -m reliability.clients`: executor's name and configuration, pickled, and then orders, one JSON array a line:
-number, command and its arguments. The answer is the client's process id, once it is about to submit. An empty line asks
-for the end of that client, and whether `submit` had returned.
+for each job its number, command and arguments. The answer is the client's process id, once it is about to submit. An
+empty line asks for the end of that client, and whether `submit` had returned.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 import pystache  # noqa: F401 - so that no client has to
@@ -44,9 +45,9 @@ class Clients:
         self._stdin.flush()
         return float(self._process.stdout.readline())
 
-    def start(self, number: int, *command: str) -> int:
-        """Start a client; its process id."""
-        return int(self._ask(json.dumps([number, *command])))
+    def start(self, jobs: Mapping[int, Sequence[str]]) -> int:
+        """Start a client that submits those commands, by their numbers; its process id."""
+        return int(self._ask(json.dumps([[number, *command] for number, command in jobs.items()])))
 
     def finished(self) -> float | None:
         """How long its `submit` took; None if it had not returned when the client was killed."""
@@ -59,13 +60,18 @@ class Clients:
             self._stdin.close()
 
 
-def _submit(name: str, config: JobExecutorConfig, order: list[str], writer: int) -> None:
-    number, executable, *arguments = order
+def _submit(name: str, config: JobExecutorConfig, orders: list[list[str]], writer: int) -> None:
     executor = JobExecutor.get_instance(name, config=config)
-    job = Job(JobSpec(executable, arguments, "/", str(number), cleanup={"/none/such"}))
+    jobs = [
+        Job(JobSpec(executable, arguments, "/", str(number), cleanup={"/none/such"}))
+        for number, executable, *arguments in orders
+    ]
     begun = time.monotonic()
     os.write(writer, b"!")
-    executor.submit(job)
+    if len(jobs) == 1:
+        executor.submit(jobs[0])
+    else:
+        executor.submit_bulk(jobs)
     os.write(writer, b"%.6f" % (time.monotonic() - begun))
     while True:
         time.sleep(60)

@@ -24,9 +24,18 @@ from psij_like.testing import SimulatedCluster
 from reliability.clients import Clients
 from reliability.scale import chance, count, tried
 
-HERE = ("local", "slurm-accounting", "slurm-simulated", "pbs-simulated", "lsf-simulated")
-CHOSEN = [pytest.param(site, id=site.id, marks=site.marks) for site in SITES if site.id in HERE]
 KILLS = count(200, 5)
+ALONE: tuple[str, ...] = ("local", "slurm-accounting", "slurm-simulated", "pbs-simulated", "lsf-simulated")
+TOGETHER: tuple[str, ...] = ("local", "slurm-simulated")
+if KILLS > 5:
+    ALONE += ("pbs_classic-simulated", "cobalt-simulated", "flux-simulated")
+    TOGETHER = ALONE
+CHOSEN = [
+    pytest.param(site, size, id=f"{site.id}-{size}", marks=site.marks)
+    for size, ids in ((1, ALONE), (3, TOGETHER))
+    for site in SITES
+    if site.id in ids
+]
 SLOW = 0.2  # seconds
 JOB = ("/bin/sh", "-c", 'echo ran >>"$1"; exit "$2"', "sh")
 
@@ -48,11 +57,13 @@ class World:
 
     Attributes:
         place: where each job writes a line in a file of its own.
+        together: how many jobs a client submits at once.
         returned: the numbers of the jobs whose `submit` had returned.
         numbers: those of all jobs.
     """
 
     place: Path
+    together: int
     numbers: list[int] = field(default_factory=list)
     returned: set[int] = field(default_factory=set)
 
@@ -64,15 +75,19 @@ class World:
         path = self.place / str(number)
         return path.read_text().count("ran\n") if path.exists() else 0
 
+    def start(self, clients: Clients) -> tuple[int, list[int]]:
+        """Have one more client submit some more jobs: its process id, and their numbers."""
+        numbers = list(range(len(self.numbers), len(self.numbers) + self.together))
+        self.numbers += numbers
+        return clients.start({number: self.command(number) for number in numbers}), numbers
+
     def kill(self, clients: Clients, when: Callable[[], object]) -> None:
-        """Have one more client submit one more job, and kill it."""
-        number = len(self.numbers)
-        self.numbers.append(number)
-        client = clients.start(number, *self.command(number))
+        """Have one more client submit some more jobs, and kill it."""
+        client, numbers = self.start(clients)
         when()
         os.kill(client, signal.SIGKILL)
         if clients.finished() is not None:
-            self.returned.add(number)
+            self.returned.update(numbers)
 
     def check(self, found: dict[int, tuple[str, int]]) -> None:
         """Every job that may have been handed over has run once and has its right end."""
@@ -99,12 +114,17 @@ def clients(site: Site, config: JobExecutorConfig) -> Iterator[Clients]:
         yield clients
 
 
-@pytest.mark.parametrize("site", CHOSEN, indirect=True)
+@pytest.mark.parametrize(("site", "together"), CHOSEN, indirect=["site"])
 def test_clients_that_are_killed_while_they_submit(
-    site: Site, config: JobExecutorConfig, clients: Clients, cluster: SimulatedCluster | None, work_directory: Path
+    site: Site,
+    together: int,
+    config: JobExecutorConfig,
+    clients: Clients,
+    cluster: SimulatedCluster | None,
+    work_directory: Path,
 ) -> None:
-    at_random = chance(site.id)
-    world = World(work_directory / "witness")
+    at_random = chance(f"{site.id} {together}")
+    world = World(work_directory / "witness", together)
     world.place.mkdir()
     span = max(once(world, clients) for _ in range(3))
     if cluster is not None:
@@ -113,7 +133,8 @@ def test_clients_that_are_killed_while_they_submit(
         span += SLOW / 2
     for _ in range(KILLS):
         world.kill(clients, lambda: time.sleep(at_random.uniform(0, span * 1.1)))
-        tried[f"clients killed at a random moment of submit, {site.id}"] += 1
+        what = "submit" if together == 1 else "submit_bulk"
+        tried[f"clients killed at a random moment of {what}, {site.id}"] += 1
     if cluster is not None:
         cluster.clear_faults()
         leave_orphans(world, site, clients, cluster, at_random)
@@ -126,15 +147,13 @@ def test_clients_that_are_killed_while_they_submit(
 def once(world: World, clients: Clients) -> float:
     """How long `submit` takes, of a client that is killed afterwards."""
     taken: list[float] = []
-    number = len(world.numbers)
-    world.numbers.append(number)
-    client = clients.start(number, *world.command(number))
-    until(lambda: world.runs(number), 60)
+    client, numbers = world.start(clients)
+    until(lambda: all(map(world.runs, numbers)), 60)
     os.kill(client, signal.SIGKILL)
     seconds = clients.finished()
     taken.append(0.2 if seconds is None else seconds)
     if seconds is not None:
-        world.returned.add(number)
+        world.returned.update(numbers)
     return taken[0]
 
 

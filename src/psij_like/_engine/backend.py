@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from psij_like._engine.asked import FieldsAndReasons, asked_for
 from psij_like._engine.dependencies import Awaited
 from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
@@ -150,8 +151,11 @@ class Backend(ABC):
     """The kinds at which the scheduler's word is not enough, and what it is told in place of them: the job starts, and
     its body looks how the other one ended. So where that one's directory is known; else `dependencies` has to do."""
 
-    refused: tuple[tuple[str, str], ...] = ()
+    refused: FieldsAndReasons = ()
     """The fields of a specification that the scheduler has no words for (`resources.memory`), and why."""
+
+    useless: FieldsAndReasons = ()
+    """Those that change nothing, which does no harm: they are said to, once."""
 
     dependency_option: ClassVar[str] = ""
     """The option that carries dependencies; as a custom attribute it can not go together with them."""
@@ -213,12 +217,8 @@ class Backend(ABC):
 
     def check(self, plan: Plan) -> Sequence[str]:
         """Refuse what the scheduler can not express; else the directives. InvalidJobException as for `directives`."""
-        for field, reason in self.refused:
-            value: object = plan.spec
-            for name in field.split("."):
-                value = getattr(value, name, None)
-            if value:
-                raise InvalidJobException(f"{field}: {value!r} can not be told to {self.name}: {reason}; leave it out")
+        for field, value, reason in asked_for(plan.spec, self.refused):
+            raise InvalidJobException(f"{field}: {value!r} can not be told to {self.name}: {reason}; leave it out")
         return self.directives(plan)
 
     def script(self, plan: Plan) -> str:

@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 
 from psij_like._engine import at_hand
+from psij_like._engine.asked import tell_of_useless
 from psij_like._engine.delivery import Attempt, intent_of
 from psij_like._engine.doorbell import Doorbell
 from psij_like._engine.evidence import Report
@@ -48,6 +49,14 @@ _log = logging.getLogger(__name__)
 _STARTS_UNDER_WAY = 100
 _SILENCE = "the process has ended, and nobody wrote down how"
 _UNSEEN = "the process is gone, and nobody saw how it ended: it was not started by this library"
+
+
+_HERE = "the job runs on this machine, beside everything else"
+_NO_QUEUE = "there is no scheduler here"
+_USELESS = (
+    *((f"resources.{name}", _HERE) for name in ("node_count", "gpu_cores_per_process", "exclusive_node_use", "memory")),
+    *((f"attributes.{name}", _NO_QUEUE) for name in ("queue_name", "account", "reservation_id")),
+)
 
 
 class LocalJobExecutor(TrackedJobExecutor):
@@ -238,6 +247,7 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _check(self, plan: Plan) -> None:
         if plan.dependencies:
             raise InvalidJobException("JobAttributes.dependencies: 'local' has no queue in which a job could wait")
+        tell_of_useless(self.name, plan.spec, _USELESS)
         for name in plan.spec.attributes.custom_attributes or ():
             if name.startswith("local."):
                 raise InvalidJobException(f"custom attribute {name!r}: 'local' has no options of its own")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from psij_like._engine import at_hand
+from psij_like._engine.asked import tell_of_useless
 from psij_like._engine.backend import Backend, Refused
 from psij_like._engine.batch_source import BatchSource
 from psij_like._engine.claims import corrected_id
@@ -169,6 +170,7 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                     f"JobAttributes.dependencies: {self.name} has no {str(kind)!r}; what it has: {known}"
                 )
         plan.directives = self._backend.check(plan)
+        tell_of_useless(self.name, plan.spec, self._backend.useless)
 
     @cached_property
     def _pace(self) -> Pace:

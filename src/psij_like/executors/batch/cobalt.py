@@ -66,6 +66,7 @@ class Cobalt(Backend):
         ("resources.gpu_cores_per_process", "Cobalt can not count GPUs"),
         ("resources.memory", "Cobalt hands out whole nodes"),
     )
+    useless = (("resources.cpu_cores_per_process", "Cobalt hands out whole nodes, with all their cores"),)
     trusted = True
     log = "cobaltlog"
 

@@ -19,7 +19,7 @@ is FAILED by signal 9, one that waits is `lost`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,14 +33,13 @@ from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
 from psij_like.executors.batch._qacct import ends, usage
+from psij_like.executors.batch._qstat import IDS, listed
 from psij_like.executors.batch.batch_scheduler_executor import (
     BatchSchedulerExecutor,
     BatchSchedulerExecutorConfig,
     this_user,
 )
 from psij_like.job_info import JobUsage
-from psij_like.job_state import JobState
-from psij_like.job_status import Reason
 
 # qsub's options of more than one letter that make sense for a job of ours (qsub(1), 8.1.9).
 _OPTIONS = frozenset(["ac", "ar", "binding", "ckpt", "dc", "dl", "hard", "hold_jid", "jc", "js", "masterq", "notify"])
@@ -48,10 +47,6 @@ _OPTIONS |= frozenset(["ot", "pe", "sc", "soft"])
 _SEVERAL_WORDS = frozenset(["pe", "binding"])
 _ENVIRONMENT = r"[A-Za-z0-9_*?][A-Za-z0-9_.*?|!&()-]*"  # sge_types(1): a name, or a pattern of names
 _NO_NAME = "^[0-9]|^(?=(?i:none|all|template)$)"
-# The letters of states (qstat(1)): deletion, error, hold, running, restarted, suspended in four ways, transferring,
-# queued, waiting, preempted.
-_LETTERS = frozenset("dEhrRsSTNtqwP")
-_RUNNING = frozenset("rsSTNP")
 
 
 class GridEngine(Backend):
@@ -61,7 +56,7 @@ class GridEngine(Backend):
     aliases = ("sge",)
     commands = ("qsub", "qconf")
     install_hint = "install Grid Engine's client commands (Debian: gridengine-client), or source its settings.sh"
-    native_ids = r"[1-9][0-9]{0,9}(?:\.[0-9]{1,9})?"
+    native_ids = IDS
     id_example = "1234"
     own_options = frozenset("tbCw")  # arrays, commands instead of scripts, another prefix, looks instead of jobs
     passes_environment = False
@@ -82,6 +77,10 @@ class GridEngine(Backend):
     trusted = True
     detail_sources = 1
     limit_signals = frozenset([9])
+    useless = (
+        ("resources.node_count", "which nodes a job gets is for its parallel environment to decide"),
+        ("resources.processes_per_node", "how many processes a node gets is for the parallel environment to decide"),
+    )
     reserved = frozenset([99, 100])  # run the job again; the job is in error
 
     parallel_environment: str | None = None
@@ -142,8 +141,7 @@ class GridEngine(Backend):
         """See `Backend.reports`. An answer that breaks off could hide jobs."""
         if result.exit_code != 0 or not result.stdout.rstrip().endswith("</job_info>"):
             raise Unavailable(str(result))
-        pieces = re.findall(r"<job_list\b(?:(?!<job_list\b).)*?</job_list>", result.stdout, re.DOTALL)
-        return {report.native_id: report for piece in pieces for report in _listed(piece)}
+        return {report.native_id: report for report in listed(result.stdout)}
 
     def detail_command(self, number: int, native_ids: Sequence[str]) -> Command:
         """See `Backend.detail_command`. qacct takes one number or none, and reads all of its file in either case."""
@@ -178,34 +176,6 @@ def _option(name: str, value: str | None) -> str:
     if len(words) > 1 and any(word.startswith("-") for word in words):
         raise InvalidJobException(f"custom attribute 'grid_engine.{name}': {value!r} would be several options")
     return f"-{name} {' '.join(map(quoted_word, words))}"
-
-
-def _listed(piece: str) -> Iterator[Report]:
-    """What an entry of qstat's list says: it may stand for many waiting elements of an array. Nothing if spoilt."""
-    facts = dict(re.findall(r"<(JB_job_number|tasks|state)>([^<]*)</\1>", piece))
-    number, letters = facts.get("JB_job_number", ""), facts.get("state", "")
-    held = "h" in letters and "<predecessor_jobs>" not in piece
-    for native_id in (f"{number}.{index}" for index in _indices(facts["tasks"])) if "tasks" in facts else [number]:
-        if not re.fullmatch(GridEngine.native_ids, native_id):
-            return
-        if letters == "" or set(letters) - _LETTERS:
-            yield Report(native_id, None, letters)
-        elif "E" in letters:
-            message = "Grid Engine could not start the job; `qstat -j` tells why, `qmod -cj` lets it try again"
-            yield Report(native_id, JobState.QUEUED, letters, "error", Reason.HELD, message=message)
-        elif _RUNNING & set(letters):
-            yield Report(native_id, JobState.ACTIVE, letters)
-        else:
-            yield Report(native_id, JobState.QUEUED, letters, reason=Reason.HELD if held else None)
-
-
-def _indices(tasks: str) -> Iterator[int]:
-    """The elements that a list such as `3-9:2,12` names."""
-    for part in tasks.split(","):
-        match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6})(?::([1-9][0-9]{0,5}))?)?", part)
-        if match:
-            first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-            yield from range(first, last + 1, step)
 
 
 class GridEngineExecutorConfig(BatchSchedulerExecutorConfig):
