@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from psij_like.cli import output
-from psij_like.cli.follow import exit_code, follow, tell
+from psij_like.cli.description import data_of
+from psij_like.cli.follow import exit_code, follow, tell, write_provenance
 from psij_like.cli.interruptions import Interruptions
-from psij_like.cli.options import (
-    data_of,
-    executor_of,
-    takes_executor,
-    takes_job,
-    takes_provenance,
-    told,
-    write_provenance,
-)
+from psij_like.cli.options import executor_of, takes_executor, takes_job, takes_provenance, told
 from psij_like.cli.sweep import Parameters, parameters, takes_sweep
 
 if TYPE_CHECKING:
