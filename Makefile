@@ -7,6 +7,7 @@
 #              each, of 300 MB, with debootstrap in /var/cache/psij-like-test
 # make reliability    specifications, answers and faults by the thousand, as in docs/reliability.md: half an hour;
 #              PSIJ_TEST_SEED=7 makes a run again, PSIJ_RELIABILITY=0.1 is a tenth of it, PYTEST_ARGS="-k chaos" a part
+# make docs    the documentation site, in build/site
 # make bench   the table of docs/performance.md; BENCH_ARGS=--quick for a rough one
 # make slurm-shell CMD='sinfo'   a command (without CMD: a shell) on a real four-node cluster, as root;
 #              SHELL_ARGS=--no-accounting starts it quicker
@@ -27,11 +28,14 @@ BENCH_ARGS ?=
 VERSIONS ?= trixie sid
 SLURM_TESTS := tests/executors tests/slurm/test_slurm_ends.py
 
-.PHONY: demo check test reliability reliability-here test-slurm-versions slurm-versions-here bench everything lint slurm-shell slurm-shell-here clean
+.PHONY: docs demo check test reliability reliability-here test-slurm-versions slurm-versions-here bench everything lint slurm-shell slurm-shell-here clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
 	.venv/bin/python -m psij_like.demo
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
 
 check: lint
 	.venv/bin/python -m pytest -q tests/unit
@@ -63,16 +67,17 @@ slurm-shell: slurm-shell-here
 endif
 
 # A part of the tests is asked for by somebody who works on it: no need to check all of the style first.
-# Those on simulated schedulers run beside the others, which mostly wait for real ones.
+# All of them run as three groups side by side, as those on real schedulers mostly wait.
 ifneq ($(PYTEST_ARGS),)
 everything: $(INSTALLED)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 else
 everything: $(INSTALLED) lint
-	@.venv/bin/python -m pytest -m 'simulated or beside' >.beside.log 2>&1 & beside=$$!; \
-	.venv/bin/python -m pytest -m 'not simulated and not beside'; code=$$?; \
-	wait $$beside || code=1; \
-	echo; echo 'On simulated schedulers, and without any:'; cat .beside.log; exit $$code
+	@.venv/bin/python -m pytest -m slurm >.slurm.log 2>&1 & slurm=$$!; \
+	.venv/bin/python -m pytest -m '(simulated or beside) and not slurm' >.beside.log 2>&1 & beside=$$!; \
+	.venv/bin/python -m pytest -m 'not slurm and not simulated and not beside'; code=$$?; \
+	wait $$slurm || code=1; echo; echo 'On real Slurm:'; cat .slurm.log; \
+	wait $$beside || code=1; echo; echo 'On simulated schedulers, and edges:'; cat .beside.log; exit $$code
 endif
 
 PSIJ_RELIABILITY ?= full
@@ -105,5 +110,5 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .environments .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ there, or is refused.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,12 @@ def effect(executor: TrackedJobExecutor, **fields: Any) -> str:
     return "<br>".join(f"`{line}`" for line in changed).replace("|", "\\|") or "—"
 
 
-def table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> list[str]:
+def table(title: str, rows: list[tuple[str, dict[str, Any]]], names: Sequence[str]) -> list[str]:
     """The lines of a table with a column for each scheduler."""
-    executors = [executor(name) for name in EXECUTORS]
+    executors = [executor(name) for name in names]
     lines = [
-        f"| {title} | " + " | ".join(f"`{name}`" for name in EXECUTORS) + " |",
-        "|---" * (len(EXECUTORS) + 1) + "|",
+        f"| {title} | " + " | ".join(f"`{name}`" for name in names) + " |",
+        "|---" * (len(names) + 1) + "|",
     ]
     for label, fields in rows:
         cells = (effect(one, **fields) for one in executors)
@@ -90,14 +90,13 @@ def executor(name: str) -> TrackedJobExecutor:
     return made
 
 
-def text() -> str:
-    """The tables."""
-    lines = [
-        *table("`ResourceSpecV1`", [(label, {"resources": ResourceSpecV1(**fields)}) for label, fields in RESOURCES]),
-        *table("`JobAttributes`", [(label, {"attributes": fields}) for label, fields in ATTRIBUTES]),
-        *table("`JobSpec`", [(label, dict(fields)) for label, fields in SPEC]),
-    ]
-    return "\n".join(lines)
+def text(names: Sequence[str] = EXECUTORS) -> str:
+    """The tables, for some schedulers."""
+    resources = [(label, {"resources": ResourceSpecV1(**fields)}) for label, fields in RESOURCES]
+    attributes = [(label, {"attributes": fields}) for label, fields in ATTRIBUTES]
+    spec = [(label, dict(fields)) for label, fields in SPEC]
+    parts = (("`ResourceSpecV1`", resources), ("`JobAttributes`", attributes), ("`JobSpec`", spec))
+    return "\n".join(line for title, rows in parts for line in table(title, rows, names))
 
 
 if __name__ == "__main__":

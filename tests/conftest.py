@@ -7,12 +7,15 @@ import pwd
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from clusters.client import RELEASES, Cluster, GridEngine, UnavailableError, start_cluster, start_grid_engine
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Tests run beside other tests, so that how long an example takes says nothing.
 settings.register_profile(
@@ -21,8 +24,10 @@ settings.register_profile(
 settings.load_profile("beside others")
 
 TESTS = Path(__file__).parent
-BESIDE = frozenset({"cli", "dashboard", "rpc"})  # folders of tests that need no scheduler for long
-SLURM_FIXTURES = frozenset({"slurm_cluster", "start_slurm"})
+BESIDE = frozenset(
+    {"cli", "dashboard", "docs", "integrations", "rpc"}
+)  # folders of tests that need no scheduler for long
+SLURM_FIXTURES = frozenset({"shared_slurm", "slurm_cluster", "start_slurm"})
 
 
 def _without(name: str) -> Callable[[str], NoReturn]:
@@ -41,12 +46,15 @@ _ROOT = "root submits no jobs: run `make test`, which becomes an ordinary user"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    slow_ones = "slow" in config.option.markexpr
     for item in items:
-        if BESIDE & set(item.path.relative_to(TESTS).parts):
-            item.add_marker(pytest.mark.beside)
+        if item.get_closest_marker("slow") is not None and not slow_ones:
+            item.add_marker(pytest.mark.skip(reason="slow: -m slow runs it"))
         if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slurm)
+        elif BESIDE & set(item.path.relative_to(TESTS).parts) and item.get_closest_marker("slurm") is None:
+            item.add_marker(pytest.mark.beside)
 
 
 def _started(accounting: bool, **options: int | str) -> Cluster:
@@ -124,6 +132,15 @@ def grid_engine() -> Iterator[GridEngine]:
         cluster.choose(patch.setenv)
         yield cluster
     cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium."""
+    from browsers import chromium
+
+    with chromium(_without("chromium")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -187,11 +187,22 @@ class Record:  # noqa: PLW1641  # records change, so they have no hash
 
     __slots__ = ()
     _defaults: ClassVar[dict[str, object]] = {}
+    _read: ClassVar[Callable[[Any], tuple[Any, ...]]]
+
+    def __init_subclass__(cls) -> None:
+        cls._read = attrgetter("__class__", "__class__", *(f"_{name}" for name in cls._defaults))  # always a tuple
+
+    def _values(self) -> tuple[Any, ...]:
+        """All fields, in the constructor's order."""
+        return type(self)._read(self)[2:]
 
     def _set_fields(self) -> dict[str, Any]:
         """The fields that are set, by name."""
-        given = ((name, getattr(self, "_" + name), unset) for name, unset in self._defaults.items())
-        return {name: value for name, value, unset in given if value != unset}
+        return {
+            name: value
+            for (name, unset), value in zip(self._defaults.items(), self._values(), strict=True)
+            if value is not unset and value != unset
+        }
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

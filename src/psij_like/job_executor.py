@@ -115,6 +115,8 @@ class JobExecutor(ABC):
     """The version of the implementation, for `get_instance`'s `version_constraint`."""
     _TAKES_URL_: ClassVar[bool] = True
     """Whether the backend has instances that a `url` chooses from."""
+    _DETECTED_: ClassVar[bool] = True
+    """Whether it stands for a scheduler that a machine has, and is chosen there if nobody names an executor."""
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         if url is not None and not isinstance(url, str):

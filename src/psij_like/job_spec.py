@@ -181,6 +181,6 @@ class JobSpec(Record):
 
     def _set_fields(self) -> dict[str, Any]:
         fields = super()._set_fields()
-        if fields.get("attributes") == JobAttributes():  # made by reading them, perhaps
+        if "attributes" in fields and not fields["attributes"]._set_fields():  # made by reading them, perhaps
             del fields["attributes"]
         return fields

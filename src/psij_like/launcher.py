@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shlex
 from abc import ABC, abstractmethod
@@ -42,6 +44,11 @@ class Launcher(ABC):
 
     def __init__(self, options: Mapping[str, object] | None = None) -> None:
         self.options = dict(options or {})
+        for name in self.options:
+            if not isinstance(name, str) or not _OPTION.fullmatch(name):
+                raise ValueError(
+                    f"launcher option {self._NAME_}.{name}: an option is named like 'overlap' or 'cpu-bind'"
+                )
 
     @staticmethod
     def get_instance(
@@ -108,23 +115,43 @@ class Launcher(ABC):
             resources: what the script's job asks for; None is one process on one node.
 
         Raises:
-            InvalidJobException: the launcher has no options, or not for these resources.
+            InvalidJobException: the launcher has no options, or not for these resources; or an option's value can not
+                be a word of a command.
+            TypeError: the resources are none.
         """
+        if resources is not None and not isinstance(resources, ResourceSpec):
+            raise wrong_type("resources", resources, "a ResourceSpec or None")
         return shlex.join(self.prefix(resolve(resources)))
 
     def option_words(self, *, joined: bool = True) -> list[str]:
-        """The further options as words of a command line; `joined` writes long ones as `--name=value`."""
+        """The further options as words of a command line; `joined` writes long ones as `--name=value`.
+
+        Raises:
+            InvalidJobException: a value can not be a word of a command.
+        """
         words = []
         for name, value in self.options.items():
             if value is None or value is False:
                 continue
             dashed = f"-{name}" if len(name) == 1 else f"--{name}"
-            values = [] if value is True or value == "" else [_word(one) for one in _several(value)]
+            values = [] if value is True or value == "" else [self._word(name, one) for one in _several(value)]
             if joined and len(name) > 1 and len(values) == 1:
                 words.append(f"{dashed}={values[0]}")
             else:
                 words += [dashed, *values]
         return words
+
+    def _word(self, name: str, value: object) -> str:
+        """What a value is on the command line."""
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        word = json.dumps(text) if isinstance(text, int | float) else text
+        with contextlib.suppress(UnicodeEncodeError):
+            if isinstance(word, str) and b"\0" not in os.fsencode(word):
+                return word
+        raise InvalidJobException(
+            f"launcher option {self.name}.{name}: {value!a} is neither a text that can be a word of a command, nor a "
+            "path or a number"
+        )
 
 
 def launcher_for(spec: JobSpec, options: Mapping[str, Mapping[str, object]]) -> Launcher:
@@ -141,11 +168,6 @@ def launcher_for(spec: JobSpec, options: Mapping[str, Mapping[str, object]]) -> 
         owner, _, option = key.partition(".")
         if owner == name and "." not in option:  # those are the executor's of the same name
             given[option] = value
-    for option in given:
-        if not _OPTION.fullmatch(option):
-            raise InvalidJobException(
-                f"launcher option {name}.{option}: an option is named like 'overlap' or 'cpu-bind'"
-            )
     try:
         return Launcher.get_instance(name, options=given)
     except ValueError as error:
@@ -154,7 +176,3 @@ def launcher_for(spec: JobSpec, options: Mapping[str, Mapping[str, object]]) -> 
 
 def _several(value: object) -> Sequence[object]:
     return value if isinstance(value, list | tuple) else [value]
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

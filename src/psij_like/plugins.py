@@ -69,10 +69,10 @@ def detected_executor() -> str:
         ValueError: it has several; somebody has to say which.
     """
     found: dict[type[JobExecutor], str] = {}
-    for name in sorted(executor_names() - {"local"}):
+    for name in sorted(executor_names()):
         with contextlib.suppress(ImportError, ValueError):  # `psij-like executors` tells what is the matter with it
             cls = executor_class(name)
-            if not cls().trouble:
+            if cls._DETECTED_ and not cls().trouble:
                 found.setdefault(cls, name)
     if len(found) > 1:
         raise ValueError(
@@ -112,8 +112,16 @@ def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
         near = _near(name, found)
         hint = f" Did you mean {near!r}?" if near else ""
         raise ValueError(f"there is no {kind} {name!r}.{hint} Known are: {', '.join(sorted(found)) or 'none'}")
+    classes = _classes(group, kind, name)
+    if constraint is None and len(classes) == 1:
+        return classes[0]
+    return _highest(kind, name, classes, constraint)
+
+
+@functools.cache
+def _classes(group: str, kind: str, name: str) -> list[Any]:
     classes = []
-    for entry in found[name]:
+    for entry in _found(group)[name]:
         try:
             classes.append(entry.load())
         except Exception as error:
@@ -122,9 +130,7 @@ def _load(group: str, kind: str, name: str, constraint: str | None) -> Any:
             else:
                 why = f"can not be loaded: {type(error).__name__}: {error}"
             raise ValueError(f"the {kind} {name!r} can not be used here: {entry.value} {why}") from error
-    if constraint is None and len(classes) == 1:
-        return classes[0]
-    return _highest(kind, name, classes, constraint)
+    return classes
 
 
 def _near(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

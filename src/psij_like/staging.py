@@ -156,9 +156,6 @@ class _Transfer(Record):
 
     __slots__ = ()
 
-    def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self._defaults)
-
     def __hash__(self) -> int:
         return hash(self._values())
 

@@ -42,6 +42,7 @@ PACKAGES = (
     "mpich",
     "postgresql",
     "chromium",
+    "redis-server",
     "tmux",
     "python3-venv",
     "git",

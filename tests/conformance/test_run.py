@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from clusters.client import Cluster, GridEngine
+from dashboard.servers import Server, serving
 from executors.support import until
 from psij_like.conformance.page import page
 from psij_like.conformance.report import Report, Result
@@ -45,6 +47,21 @@ def report_of(tmp_path: Path) -> Any:
     return report
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A dashboard."""
+    with serving(f"sqlite:///{tmp_path_factory.mktemp('dashboard')}/dashboard.sqlite") as running:
+        yield running
+
+
+def shown(server: Server, report: Any) -> None:
+    """The dashboard takes the report, and shows each of its results."""
+    answer = server.send(report, server.token(report["run_id"]))
+    assert answer.status_code == 201, answer.text
+    page = server.page(f"/runs/{report['run_id']}")
+    assert [result["name"] for result in report["results"] if html.escape(result["name"]) not in page] == []
+
+
 def passed(ran: subprocess.CompletedProcess[str], tmp_path: Path, executor: str) -> Any:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     report = report_of(tmp_path)
@@ -59,8 +76,9 @@ def passed(ran: subprocess.CompletedProcess[str], tmp_path: Path, executor: str)
     return report
 
 
-def test_local_passes(tmp_path: Path) -> None:
+def test_local_passes(tmp_path: Path, server: Server) -> None:
     report = passed(suite(tmp_path, "local", "--time-limit", "0.05"), tmp_path, "local")
+    shown(server, report)
     assert report["capabilities"]["executor"] == "local"
     longest = max(result["seconds"] for result in report["results"])
     assert report["ended"] - report["started"] < longest + 10  # the jobs of all tests run side by side
@@ -68,22 +86,23 @@ def test_local_passes(tmp_path: Path) -> None:
 
 @pytest.mark.simulated
 @pytest.mark.parametrize("kind", SIMULATED)
-def test_simulated_schedulers_pass(kind: str, tmp_path: Path) -> None:
+def test_simulated_schedulers_pass(kind: str, tmp_path: Path, server: Server) -> None:
     limit = "5" if kind == "cobalt" else "1"  # the real one takes no shorter ones by default
     with SimulatedCluster(kind, seed=1, walltime_scale=0.02, **SIMULATED[kind]):
-        passed(suite(tmp_path, kind, "--time-limit", limit), tmp_path, kind)
+        shown(server, passed(suite(tmp_path, kind, "--time-limit", limit), tmp_path, kind))
 
 
 @pytest.mark.slurm
-def test_slurm_passes(shared_slurm: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_slurm_passes(
+    shared_slurm: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server
+) -> None:
     shared_slurm(accounting=True).choose(monkeypatch.setenv)
-    passed(suite(tmp_path, "slurm", "--launcher", "srun", "--nodes", "2"), tmp_path, "slurm")
+    shown(server, passed(suite(tmp_path, "slurm", "--launcher", "srun", "--nodes", "2"), tmp_path, "slurm"))
 
 
-def test_grid_engine_passes(grid_engine: GridEngine, tmp_path: Path) -> None:
-    passed(
-        suite(tmp_path, "grid_engine", "--custom", "grid_engine.pe=smp", "--time-limit", "0.2"), tmp_path, "grid_engine"
-    )
+def test_grid_engine_passes(grid_engine: GridEngine, tmp_path: Path, server: Server) -> None:
+    ran = suite(tmp_path, "grid_engine", "--custom", "grid_engine.pe=smp", "--time-limit", "0.2")
+    shown(server, passed(ran, tmp_path, "grid_engine"))
 
 
 def test_only_what_is_meant_runs(tmp_path: Path) -> None:

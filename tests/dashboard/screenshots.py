@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dashboard.browsers import chromium
+from browsers import chromium
 from dashboard.network import fill
 from dashboard.reports import places
 from dashboard.servers import Server, serving

@@ -11,8 +11,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from conftest import _without
-from dashboard.browsers import chromium
 from dashboard.network import fill
 from dashboard.reports import history, places, report, result
 from dashboard.servers import Server, dashboard, serving
@@ -44,12 +42,6 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         token = running.token(LONG[:100], "Another Institute")
         for one in (hard, again):
             assert running.send(one, token).status_code == 201
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium(_without("chromium")) as running:
         yield running
 
 

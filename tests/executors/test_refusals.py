@@ -120,7 +120,7 @@ def test_a_work_directory_that_others_can_change_is_refused(site: Site, config: 
     config.work_directory.chmod(0o775)
     executor = JobExecutor.get_instance(site.executor, config=config)
     spec = JobSpec("/bin/true")
-    with pytest.raises(SubmitException, match=r"others may write to it.*chmod go-w"):
+    with pytest.raises(SubmitException, match=r"others may write to it.*chmod -R go-w"):
         submit(executor, spec)
     assert not list(config.work_directory.iterdir())
     config.work_directory.chmod(0o755)

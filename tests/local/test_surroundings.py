@@ -182,3 +182,24 @@ assert first.wait(timedelta(seconds=10)).exit_code == 3
 """
     done = client(LOCAL, config, script)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_supervisor_that_can_not_start_has_run_nothing(config: JobExecutorConfig) -> None:
+    script = """
+from psij_like import SubmissionUnknownException, SubmitException
+python, sys.executable = sys.executable, "/bin/false"
+job = Job(JobSpec("/bin/sh", ["-c", "exit 3"]))
+try:
+    executor.submit(job)
+except SubmissionUnknownException as error:
+    raise AssertionError("it may be submitted again") from error
+except SubmitException as error:
+    assert "can not start" in str(error), error
+else:
+    raise AssertionError("nothing could run it")
+sys.executable = python
+executor.submit(job)
+assert job.wait().exit_code == 3
+"""
+    done = client(LOCAL, config, script)
+    assert (done.returncode, done.stderr) == (0, "")

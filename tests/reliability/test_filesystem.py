@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from executors.support import attach, ended, shell, submit, until, until_released
+from executors.support import active, attach, ended, shell, submit, until, until_released
 from psij_like import Job, JobExecutor, JobState, SubmitException
 from psij_like._engine.host import Host, LocalHost
 from psij_like.executors import tracked
@@ -103,6 +103,21 @@ def test_a_job_is_attached_while_nothing_can_be_read(make: Make) -> None:
     over = time.monotonic() + 2
     late = attach(make(Unreadable(lambda: time.monotonic() < over, "ledger")), job.native_id)
     assert ended(late).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "host",
+    [Failing(errno.ENOSPC, "write", "make_directory"), Unreadable(lambda: True, "ledger")],
+    ids=["full", "unreadable"],
+)
+@pytest.mark.parametrize("by_id", [True, False])
+def test_a_job_is_cancelled_all_the_same(make: Make, host: Host, by_id: bool, caplog: pytest.LogCaptureFixture) -> None:
+    job = submit(make(LocalHost()), shell("sleep 300"))
+    active(job)
+    other = make(host, record_patience=1, lost_patience=1)
+    other.cancel(str(job.native_id)) if by_id else other.cancel_bulk([str(job.native_id)])
+    assert ended(job).state is not JobState.COMPLETED
+    assert "can not be told so before" in caplog.text
 
 
 def check(

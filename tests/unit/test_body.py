@@ -45,7 +45,7 @@ class Body:
         fields.setdefault("directory", self.work)
         spec = JobSpec(executable=executable, arguments=list(arguments), **fields)
         launch = Launch(tuple(argv or [executable, *arguments]), argv is None)
-        self.plan = make_plan(Job(spec), spec, launch, self.files.directory, self.awaited)
+        self.plan = make_plan(Job(spec), spec, launch, str(self.files.directory), self.awaited)
         self.files.host.write(
             self.files.path("body.sh"), body_data(self.plan, None, None, {kind for kind, _, _ in self.awaited})
         )
@@ -559,7 +559,7 @@ def first_job(place: Path, how: str) -> JobFiles:
     store.note_accepted([(files, "16")])
     if how in ("good", "bad", "noted"):
         spec = JobSpec("/bin/false" if how == "bad" else "/bin/true", directory=place)
-        plan = make_plan(Job(spec), spec, Launch((str(spec.executable),), True), files.directory)
+        plan = make_plan(Job(spec), spec, Launch((str(spec.executable),), True), str(files.directory))
         files.host.write(files.path("body.sh"), body_data(plan, None))
         files.host.write(files.path("submit"), render("local", script_data(plan)))
         subprocess.run(["/bin/bash", "-p", str(files.path("submit"))], check=False)

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from psij_like import InvalidJobException, Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
+from psij_like import (
+    InvalidJobException,
+    Job,
+    JobAttributes,
+    JobExecutor,
+    JobExecutorConfig,
+    JobSpec,
+    ResourceSpecV1,
+    SubmitException,
+)
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 
 
@@ -100,3 +109,50 @@ def test_defect_08_lsf_reads_the_script_from_its_standard_input() -> None:
     plan = executor.plan(Job(JobSpec("/bin/true")))
     command = executor._backend.submit_command(plan, Path("/scripts/submit"))
     assert (command.argv, command.stdin) == (("bsub",), Path("/scripts/submit"))
+
+
+@pytest.mark.parametrize("executor", ["local", "slurm", "pbs", "pbs_classic", "lsf", "cobalt", "grid_engine"])
+def test_zero_is_no_job(executor: str) -> None:
+    """To LSF's bkill it is all of the user's."""
+    with pytest.raises(SubmitException, match="'0' is not the id of a job"):
+        JobExecutor.get_instance(executor).cancel("0")
+
+
+@pytest.mark.parametrize(
+    ("custom", "value"),
+    [
+        ("grid_engine.pe", "smp 2 -t 1-3 -pe smp"),
+        ("grid_engine.pe", "-t"),
+        ("grid_engine.pe", "smp 4"),
+        ("grid_engine.binding", "linear:1 -t 1-3"),
+        ("grid_engine.w", "v"),
+        ("lsf.J", "foo[1-3]"),
+        ("flux.system.cwd.x", "1"),
+        ("flux.system.dependencies.x", "1"),
+        ("flux.dependencies", "1"),
+    ],
+)
+def test_what_would_be_another_job_is_refused(custom: str, value: str) -> None:
+    with pytest.raises(InvalidJobException, match=custom):
+        directives(custom.partition(".")[0], custom_attributes={custom: value})
+
+
+def test_bindings_of_grid_engine_may_be_several_words() -> None:
+    lines = directives(
+        "grid_engine", custom_attributes={"grid_engine.binding": "env linear:2", "grid_engine.pe": "mpi*"}
+    )
+    assert {"-binding env linear:2", '-pe "mpi*" 1'} <= set(lines)
+
+
+@pytest.mark.parametrize("name", ["none", "ALL", "template", "7up"])
+def test_grid_engine_refuses_no_name(name: str) -> None:
+    told = JobExecutor.get_instance("grid_engine")
+    assert isinstance(told, BatchSchedulerExecutor)
+    assert told.directives(Job(JobSpec("/bin/true", name=name)))[0].startswith("-N _")
+
+
+@pytest.mark.parametrize(("executor", "place"), [("cobalt", "a b"), ("cobalt", "$jobid"), ("lsf", "x #BSUB -q y")])
+def test_a_work_directory_that_a_scheduler_would_misread_is_refused(executor: str, place: str, tmp_path: Path) -> None:
+    config = JobExecutorConfig(work_directory=tmp_path / place)
+    with pytest.raises(InvalidJobException, match="work_directory: "):
+        JobExecutor.get_instance(executor, config=config).submit(Job(JobSpec("/bin/true")))

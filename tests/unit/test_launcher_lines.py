@@ -15,7 +15,7 @@ LARGE = ResourceSpecV1(node_count=2, processes_per_node=3, cpu_cores_per_process
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("mpirun", {"mca": ["btl", "tcp,self"]}, "mpirun -n 6 --mca btl tcp,self prog -x"),
+        ("mpirun", {"npernode": 3, "mca": ["a", "b"]}, "mpirun -n 6 --npernode 3 --mca a b prog -x"),
         ("mpiexec", {"ppn": 3}, "mpiexec -n 6 --ppn 3 prog -x"),
         (
             "jsrun",

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from psij_like.exceptions import InvalidJobException
+from psij_like.exceptions import BulkSubmitException, InvalidJobException
 from psij_like.job import Job
 from psij_like.job_attributes import JobAttributes
-from psij_like.job_executor import JobExecutorConfig
+from psij_like.job_executor import JobExecutor, JobExecutorConfig
 from psij_like.job_spec import JobSpec
 from psij_like.launcher import Launcher, launcher_for
 from psij_like.resource_spec import ResourceSpecV1, resolve
@@ -35,10 +35,38 @@ def test_N1_single() -> None:
 
 def test_N1_mpirun() -> None:
     assert command("mpirun") == ["mpirun", "-n", "1"]
-    assert command("mpirun", LARGE) == ["mpirun", "-n", "6"]
-    assert command("mpirun", LARGE, mca=["btl", "tcp,self"], oversubscribe=True) == [
+    several = ResourceSpecV1(process_count=6)
+    assert command("mpirun", several) == ["mpirun", "-n", "6"]
+    assert command("mpirun", several, mca=["btl", "tcp,self"], oversubscribe=True) == [
         *("mpirun", "-n", "6", "--mca", "btl", "tcp,self", "--oversubscribe")
     ]
+    assert command("mpirun", LARGE, map_by="node") == ["mpirun", "-n", "6", "--map-by", "node"]
+
+
+@pytest.mark.parametrize(
+    ("version", "layout"),
+    [
+        ("mpirun (Open MPI) 4.1.4", "--map-by ppr:3:node:PE=4"),
+        ("mpirun.openmpi (OpenRTE) 4.1.4", "--map-by ppr:3:node:PE=4"),
+        ("HYDRA build details:\n    Version: 4.0.2", "-ppn 3"),
+        ("Intel(R) MPI Library for Linux* OS, Version 2021.9 Build 20230307", "-ppn 3"),
+        ("mpirun of nobody we know", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["mpirun", "mpiexec"])
+def test_N1_each_mpi_is_told_the_layout_in_its_own_way(
+    name: str, version: str, layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mpirun = tmp_path / name
+    mpirun.write_text(f"""#!/bin/sh\nif [ "$1" = --version ]; then echo '{version}'; exit; fi\necho "$*"\n""")
+    mpirun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    words = command(name, LARGE, mca=["btl", "tcp,self"])
+    told = subprocess.run([*words, "/bin/x", "a b"], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["-n", "6", *layout.split(), "--mca", "btl", "tcp,self", "/bin/x", "a", "b"]
+    one = command(name, ResourceSpecV1(node_count=2, processes_per_node=3), v=True)
+    told = subprocess.run([*one, "/bin/x"], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["-n", "6", *layout.removesuffix(":PE=4").split(), "-v", "/bin/x"]
 
 
 def test_N1_srun() -> None:
@@ -67,6 +95,35 @@ def test_N1_srun() -> None:
 def test_option_values(value: object, words: list[str]) -> None:
     expected = [word.replace("--o", "--option") for word in words]
     assert Launcher.get_instance("srun", options={"option": value}).option_words() == expected
+
+
+def test_a_path_is_an_options_value_too(tmp_path: Path) -> None:
+    assert Launcher.get_instance("mpirun", options={"wdir": tmp_path}).option_words(joined=False) == [
+        *("--wdir", str(tmp_path))
+    ]
+
+
+@pytest.mark.parametrize("value", [b"x", {"a"}, {"a": 1}, "a\0b", "\ud800", ["a", None], [["a"]]])
+def test_values_that_can_be_no_word_are_refused(value: object) -> None:
+    job = Job(JobSpec("/bin/x", launcher="srun", attributes=JobAttributes(custom_attributes={"srun.foo": value})))
+    for config in (None, JobExecutorConfig(launcher_options={"srun": {"foo": value}})):
+        with pytest.raises(InvalidJobException, match=r"srun\.foo"):
+            Launcher.get_instance("srun", config=config, options=None if config else {"foo": value}).prefix_text()
+    with pytest.raises(InvalidJobException, match=r"srun\.foo"):
+        JobExecutor.get_instance("slurm").submit(job)
+    with pytest.raises(BulkSubmitException, match=r"srun\.foo"):
+        JobExecutor.get_instance("slurm").submit_bulk([job])
+
+
+def test_names_that_can_be_no_option_are_refused() -> None:
+    for name in ("", "a b", "-x"):
+        with pytest.raises(ValueError, match="is named like"):
+            Launcher.get_instance("srun", config=JobExecutorConfig(launcher_options={"srun": {name: 1}}))
+
+
+def test_a_prefix_is_for_resources() -> None:
+    with pytest.raises(TypeError, match="a ResourceSpec or None"):
+        Launcher.get_instance("srun").prefix_text(5)  # type: ignore[arg-type]
 
 
 def test_short_options() -> None:

@@ -28,17 +28,21 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     usual = metadata.entry_points
     added: dict[str, list[EntryPoint]] = {}
 
+    def forget() -> None:
+        plugins._found.cache_clear()
+        plugins._classes.cache_clear()
+
     def entry_points(*, group: str) -> list[EntryPoint]:
         return [*usual(group=group), *added.get(group, ())]
 
     def add(name: str, *values: str, group: str = "psij_like.executors") -> None:
         added.setdefault(group, []).extend(EntryPoint(name, value, group) for value in values)
-        plugins._found.cache_clear()
+        forget()
 
     monkeypatch.setattr(metadata, "entry_points", entry_points)
-    plugins._found.cache_clear()
+    forget()
     yield add
-    plugins._found.cache_clear()
+    forget()
 
 
 @pytest.fixture

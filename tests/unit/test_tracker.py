@@ -265,7 +265,7 @@ def test_unreadable_files_are_no_news_and_no_end(house: House, bell: Doorbell, m
 
 
 def test_E4_one_query_for_many_jobs(house: House) -> None:
-    tracker = house.tracker(Pace(first=0.2, shortest=0.05, longest=0.1))
+    tracker = house.tracker(Pace(first=1.0, shortest=0.5, longest=0.5))
     jobs = [house.job(str(number), own=False) for number in range(200)]
     for job in jobs:
         tracker.add(job)

@@ -211,15 +211,15 @@ class Backend(ABC):
             InvalidJobException: the scheduler can not express something; names the field, its value and what it can.
         """
 
-    def check(self, plan: Plan) -> None:
-        """Refuse what the scheduler can not express. InvalidJobException as for `directives`."""
+    def check(self, plan: Plan) -> Sequence[str]:
+        """Refuse what the scheduler can not express; else the directives. InvalidJobException as for `directives`."""
         for field, reason in self.refused:
             value: object = plan.spec
             for name in field.split("."):
                 value = getattr(value, name, None)
             if value:
                 raise InvalidJobException(f"{field}: {value!r} can not be told to {self.name}: {reason}; leave it out")
-        self.directives(plan)
+        return self.directives(plan)
 
     def script(self, plan: Plan) -> str:
         """The text that the scheduler gets. Beside checked directives it holds nothing of the user's."""
@@ -307,7 +307,10 @@ class Backend(ABC):
             if name == self.dependency_option and plan.dependencies:
                 raise InvalidJobException(f"custom attribute {key!r}: it would replace JobAttributes.dependencies")
             # Long options may be abbreviated.
-            if any(own == name or (len(name) > 1 and own.startswith(name)) for own in self.own_options):
+            if any(
+                own == name or (len(name) > 1 and own.startswith(name)) or name.startswith(f"{own}.")
+                for own in self.own_options
+            ):
                 raise InvalidJobException(f"custom attribute {key!r}: it is not for single jobs that are followed")
             for one in value if isinstance(value, list | tuple) else [value]:
                 if one is not None and not isinstance(one, str | int | float):

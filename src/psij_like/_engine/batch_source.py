@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 
 from psij_like._engine.backend import Backend, Command, Refused, Unavailable
@@ -21,6 +22,7 @@ from psij_like.job_info import JobUsage
 from psij_like.job_status import Reason
 
 _log = logging.getLogger(__name__)
+_NATIVE_ID = attrgetter("native_id")
 
 
 @dataclass
@@ -98,13 +100,17 @@ class BatchSource:
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
         """See `Source.poll`."""
         reports = self._reports(_ids(jobs))
-        for job in jobs:
-            report = reports.get(job.native_id)
-            if report is not None and report.waits_for:
-                reports[job.native_id] = self._settled(job, report, reports)
-        return reports
+        waiting = {report.native_id: report for report in reports.values() if report.waits_for}
+        if not waiting:
+            return reports
+        settled = {
+            job.native_id: self._settled(job, waiting[job.native_id], reports)
+            for job in jobs
+            if job.native_id in waiting
+        }
+        return {**reports, **settled}
 
-    def listing(self) -> dict[str, Report]:
+    def listing(self) -> Mapping[str, Report]:
         """What the scheduler says of all jobs of this user, whoever submitted them; nothing if it can not tell that.
 
         Raises:
@@ -113,7 +119,7 @@ class BatchSource:
         found = self._reports([]) if self.backend.lists_all else {}
         return {native_id: report for native_id, report in found.items() if not report.others}
 
-    def _reports(self, native_ids: Sequence[str]) -> dict[str, Report]:
+    def _reports(self, native_ids: Sequence[str]) -> Mapping[str, Report]:
         try:
             self.probe()
             try:
@@ -127,8 +133,8 @@ class BatchSource:
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error
 
-    def _asked(self, native_ids: Sequence[str]) -> dict[str, Report]:
-        return dict(self.backend.reports(self.run(self.backend.status_command(native_ids))))
+    def _asked(self, native_ids: Sequence[str]) -> Mapping[str, Report]:
+        return self.backend.reports(self.run(self.backend.status_command(native_ids)))
 
     def usage(self, native_id: str) -> JobUsage | None:
         """What a job has used, where the scheduler counts that and can be asked now."""
@@ -215,4 +221,4 @@ class BatchSource:
 
 
 def _ids(jobs: Sequence[Tracked]) -> list[str]:
-    return list(dict.fromkeys(job.native_id for job in jobs))
+    return list(dict.fromkeys(map(_NATIVE_ID, jobs)))

@@ -85,7 +85,8 @@ class Evidence:
         cancel_asked: whether a cancel was asked for.
         cancel_open: whether the request is under way, so that the job may be ended by it before anybody knows.
         cancel_delivered: whether the scheduler took it.
-        cancel_asked_at: when a cancel was first asked for, seconds since the epoch; None if that is not known.
+        cancel_late: whether the job had ended before a cancel was first asked for: by what was known here then, or by
+            the file system's own clock. The clocks of two machines are not compared.
         unlisted: seconds since the scheduler, reachable, no longer lists the job; None while it does.
         ended: seconds since the scheduler said that the job is over; None before.
         details_asked: whether the costly sources (accounting) have been asked since.
@@ -107,7 +108,7 @@ class Evidence:
     cancel_asked: bool = False
     cancel_open: bool = False
     cancel_delivered: bool = False
-    cancel_asked_at: float | None = None
+    cancel_late: bool = False
     unlisted: float | None = None
     ended: float | None = None
     details_asked: bool = False
@@ -249,7 +250,7 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
         return Verdict(_status(evidence, JobState.FAILED, Reason.TIMEOUT, report.message))
     # Also a job that ended by itself just before: to the scheduler it was killed.
     killed = report.state is JobState.FAILED and (record is None or not record.clean or report.signal is not None)
-    killed = killed and not report.exact and not _ended_before_cancel(evidence)
+    killed = killed and not report.exact and not evidence.cancel_late
     if killed and evidence.cancel_open:
         return Verdict()  # whoever cancels will say if that was taken
     if killed and evidence.cancel_delivered:
@@ -259,16 +260,6 @@ def _ended(evidence: Evidence, report: Report, patience: Patience) -> Verdict:
     if record is not None and _agree(record, report, evidence):
         return Verdict(_by_record(evidence, record))
     return _ended_without_record(evidence, report, patience)
-
-
-def _ended_before_cancel(evidence: Evidence) -> bool:
-    """Whether the job was over when a cancel was first asked for, by its own record or else by the scheduler."""
-    record, report = evidence.record, evidence.report
-    end = record.ended if record is not None else None
-    if end is None and report is not None and report.final:
-        end = report.time
-    asked = evidence.cancel_asked_at
-    return end is not None and asked is not None and end < asked - _CLOCK_MARGIN
 
 
 def _in_vain(evidence: Evidence) -> bool:
@@ -330,7 +321,7 @@ def _by_record(evidence: Evidence, record: Record) -> JobStatus:
     """The status that the job's own record tells."""
     code = record.exit_code
     facts = _native(evidence.report if evidence.report is not None and evidence.report.final else None)
-    if evidence.cancel_delivered and not record.clean and not _ended_before_cancel(evidence):
+    if evidence.cancel_delivered and not record.clean and not evidence.cancel_late:
         facts[REASON] = str(Reason.CANCELLED)
         return JobStatus(JobState.CANCELED, record.ended, None, code, facts)
     if record.failure is not None:

@@ -68,7 +68,10 @@ class CommandTimeout(CommandError):  # noqa: N818 - reads as what happened
 
 
 def is_odd(error: OSError) -> bool:
-    """Whether something stands in a file's place that is none (a link, a pipe, a directory): that does not pass."""
+    """Whether something stands in a file's place that is none of ours (a link, a pipe, a directory, another user's).
+
+    That does not pass.
+    """
     return error.errno in (errno.EINVAL, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
@@ -209,8 +212,11 @@ class LocalHost:
         except (FileNotFoundError, NotADirectoryError):
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123 - not a path
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+            if found.st_uid not in (os.geteuid(), 0):
+                raise OSError(errno.EINVAL, f"it belongs to another user (id {found.st_uid})", str(path))
             return file.read(limit).decode("utf-8", "surrogateescape")
 
     def names(self, path: Path) -> list[str]:

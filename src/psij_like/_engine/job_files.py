@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from psij_like._engine.host import Host, is_odd
+from psij_like._engine.json_text import members, parsed
 from psij_like._engine.record import Record, events_of, record_of
 from psij_like._engine.submitter import Submitter, submitter, this_process
 
@@ -44,6 +45,7 @@ _log = logging.getLogger(__name__)
 GONE = ".gone"
 """How the name of a directory ends that is being removed."""
 _VOID = "void:"
+_CLOCK_MARGIN = 2.0  # seconds; some file systems tell whole ones
 _RECORD_LIMIT = 1 << 20  # bytes; a job that writes more of itself says nothing
 _RUN_FILE = re.compile(r"(?:events|end)\.([0-9]{1,9})")
 _INTENT = "#psij_intent "
@@ -95,11 +97,7 @@ class Submission:
             _log.warning("what was submitted in %s can not be read: %s", self.directory, error)
             return {}
         last = text.rstrip("\n").rpartition("\n")[2]
-        try:
-            intent = json.loads(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else None
-        except ValueError:
-            return {}
-        return intent if isinstance(intent, dict) else {}
+        return members(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else {}
 
     def script(self) -> str | None:
         """The script that was submitted last; None if it is not there."""
@@ -177,7 +175,7 @@ class Submission:
 def _successor(target: str) -> tuple[str | None, Submitter | None]:
     """The token of the copies after those that may not run, and who submits them."""
     try:
-        token, *who = json.loads(target.removeprefix(_VOID))
+        token, *who = parsed(target.removeprefix(_VOID))
     except (ValueError, TypeError):
         return None, None
     return _token(token), submitter(who)
@@ -245,9 +243,17 @@ class JobFiles:
         """Whether somebody has marked the job as cancelled."""
         return "cancel" in self.host.names(self.directory)
 
+    def ended_before_cancel(self, run: int) -> bool:
+        """Whether a run's end was written down well before somebody marked the job, by the file system's own clock."""
+        end, mark = (self.host.age(self.path(name)) for name in (f"end.{run}", "cancel"))
+        return end is not None and mark is not None and end > mark + _CLOCK_MARGIN
+
     def mark_cancelled(self) -> Path | None:
-        """Tell the body, which stages differently then, that it is cancelled. The mark; None if it is too late."""
-        if not self.host.names(Path(self.submission.directory)):
+        """Tell the body, which stages differently then, that it is cancelled.
+
+        The mark; None if it is too late, or if the job has been marked before: the first one tells when.
+        """
+        if self.cancel_asked or not self.host.names(Path(self.submission.directory)):
             return None
         if self.index is not None:
             with contextlib.suppress(FileExistsError):

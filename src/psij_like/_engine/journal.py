@@ -8,13 +8,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from psij_like._engine.evidence import Report, exit_message
 from psij_like._engine.host import Host, is_odd
+from psij_like._engine.json_text import members
 from psij_like._engine.processes import lives
 from psij_like._engine.submitter import is_writer_alive, submitter, writer_name
 from psij_like.job_state import JobState
@@ -102,10 +103,18 @@ class Journals:
         host: where the files are.
         directory: the directory.
         retention: for how many seconds journals are kept; None: for ever.
+        check: raises PermissionError if others may write to the directory: a journal says which processes are jobs.
     """
 
-    def __init__(self, host: Host, directory: Path, retention: float | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        directory: Path,
+        retention: float | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._host = host
+        self._check = check
         self._directory = directory
         self._retention = retention
         self._own: Path | None = None
@@ -168,6 +177,7 @@ class Journals:
             return ""
 
     def _paths(self) -> list[Path]:
+        self._check()
         return [self._directory / name for name in self._host.names(self._directory) if name.endswith(".jsonl")]
 
     def find(self, native_id: str) -> Entry | None:
@@ -205,10 +215,9 @@ class Journals:
 def _lines(text: str, token: str) -> Iterator[dict[str, Any]]:
     for line in text.split("\n")[:-1]:  # the last line may be in the middle of being written
         if token in line:
-            with contextlib.suppress(ValueError):
-                read = json.loads(line)
-                if isinstance(read, dict):
-                    yield read
+            read = members(line)
+            if read:
+                yield read
 
 
 def end_report(line: dict[str, Any]) -> Report:

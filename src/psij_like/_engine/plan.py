@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class Launch:
     lead_node_only: bool
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Plan:
     """A job, ready to be rendered.
 
@@ -91,18 +91,20 @@ class Plan:
         dependencies: the jobs it waits for.
         token: tells the copies of the job that several attempts to submit it may have left apart.
         array: how many jobs are submitted together, as elements 1, 2, ... of an array; None for one alone.
+        directives: what a batch scheduler would be told of it alone, once it was checked.
     """
 
     job: Job
     spec: JobSpec
     directory: str
-    job_directory: Path
+    job_directory: str
     resources: Resources
     launch: Launch
     walltime: int
     dependencies: tuple[Awaited, ...]
     token: str
     array: int | None = None
+    directives: Sequence[str] = ()
 
     @property
     def job_id(self) -> str:
@@ -135,7 +137,7 @@ def make_plan(
     job: Job,
     spec: JobSpec,
     launch: Launch,
-    job_directory: Path,
+    job_directory: str,
     dependencies: Iterable[Awaited] = (),
 ) -> Plan:
     """Resolve everything that a specification leaves open.
@@ -281,7 +283,7 @@ def _inherited(inheritance: Inheritance) -> Iterator[str]:
 
 def script_data(plan: Plan) -> dict[str, object]:
     """What every script template may use: the submission's directory and its token, quoted, and the shared body."""
-    return {"job_dir": shell_word(str(plan.job_directory)), "token": plan.token, "body": body()}
+    return {"job_dir": shell_word(plan.job_directory), "token": plan.token, "body": body()}
 
 
 def needs_shell(spec: JobSpec, launch: Launch) -> bool:

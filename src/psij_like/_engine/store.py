@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from psij_like._engine.host import Host, is_odd
 from psij_like._engine.job_files import GONE, JobFiles, Submission
+from psij_like._engine.json_text import members
 from psij_like._engine.submitter import is_writer_alive, writer_name
 from psij_like.job_status import JobStatus
 from psij_like.serialize import status_from_dict, status_to_dict
@@ -26,6 +27,7 @@ from psij_like.serialize import status_from_dict, status_to_dict
 _log = logging.getLogger(__name__)
 
 _DAY = 86400.0  # seconds
+_PLACES = ("jobs", "ledger", "journals")  # in an executor's directory
 
 
 class Memory(NamedTuple):
@@ -106,11 +108,14 @@ class Store:
             PermissionError: others can, or it is another user's.
         """
         if not self._checked:
+            places = [self.directory / name for name in _PLACES]
             place = self.directory
-            _check_private(self.host, place)
+            places.append(place)
             while place != self._root:
                 place = place.parent
-                _check_private(self.host, place)
+                places.append(place)
+            for place in reversed(places):
+                _check_private(self.host, place, self._root)
             self._checked = True
 
     # ---- the ledger
@@ -171,8 +176,8 @@ class Store:
         for line in text.splitlines():
             if token in line:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    entry = json.loads(line)
-                    if isinstance(entry, dict) and isinstance(entry["job_id"], str):
+                    entry = members(line)
+                    if isinstance(entry["job_id"], str):
                         float(entry["noted"])
                         yield entry
 
@@ -211,7 +216,10 @@ class Store:
         return self.recall(native_id).end
 
     def _files(self, line: dict[str, Any]) -> JobFiles | None:
-        submission = Submission(self.host, self.path(line["submission"]))
+        name = line["submission"]
+        if not isinstance(name, str) or os.path.basename(name) != name:  # noqa: PTH119 - no path, a name
+            return None
+        submission = Submission(self.host, self.path(name))
         if not self.host.names(Path(submission.directory)):
             return None
         return JobFiles(submission, line["job_id"], line["index"])
@@ -283,12 +291,15 @@ class Store:
         return {line["job_id"]: line["native_id"] for line in self._lines('"submission"') if "native_id" in line}
 
 
-def _check_private(host: Host, directory: Path) -> None:
+def _check_private(host: Host, directory: Path, root: Path) -> None:
     owner, mode = host.owner(directory) or (os.geteuid(), 0o700)
     if owner != os.geteuid():
         raise PermissionError(errno.EPERM, f"it belongs to another user (id {owner})", str(directory))
     if mode & 0o022:
-        problem = f"others may write to it (mode {mode:o}; `chmod go-w` mends that)"
+        problem = (
+            f"others may write to it (mode {mode:o}), and so may have said what runs as you; if you trust all that is "
+            f"below {str(root)!r}, `chmod -R go-w` that, else remove it"
+        )
         raise PermissionError(errno.EPERM, problem, str(directory))
 
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from psij_like._engine.threads import begin
 
 _log = logging.getLogger(__name__)
 
+_PROGRAM = "psij_like._engine.supervisor"
 _START_LIMIT = 30.0  # seconds for a supervisor to start and for a request to be answered
 
 
@@ -204,7 +205,7 @@ class SupervisorClient:
                 if_it_fails.enter_context(ours)
                 with theirs:
                     supervisor = subprocess.Popen(
-                        [sys.executable, "-m", "psij_like._engine.supervisor"],
+                        [sys.executable, "-m", _PROGRAM],
                         stdin=theirs.fileno(),
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL,
@@ -227,27 +228,35 @@ class SupervisorClient:
     # ---- the thread that listens
 
     def _listen(self, connection: socket.socket, supervisor: int) -> None:
+        ready = False
         with contextlib.suppress(OSError), connection.makefile("rb") as lines:
             for line in lines:
                 message = json.loads(line)
-                if "end" in message:
+                if "ready" in message:
+                    ready = True
+                elif "end" in message:
                     self.jobs.discard(message["job"])
                     self._news(message["end"])
-                    continue
-                start = self._starts.pop(message["job"], None)
-                if start is not None and "refused" in message:
-                    self._failed(start, OSError(str(message["refused"])))
-                elif start is not None:
-                    start.succeed(int(message["pid"]), not message["failed"])
+                else:
+                    self._answered(message)
         with self._lock:
             self._socket = None
             self.jobs.clear()
             lost, self._starts = self._starts, {}
         with contextlib.suppress(ChildProcessError):
             os.waitpid(supervisor, 0)
+        gone = SupervisorLost("the supervisor of local jobs has gone")
+        never_came = OSError(f"the supervisor of local jobs can not start: see `{sys.executable} -m {_PROGRAM}`")
         for start in lost.values():
-            start.fail(SupervisorLost("the supervisor of local jobs has gone"))
+            start.fail(gone if ready else never_came)
         self._news(None)
+
+    def _answered(self, message: Mapping[str, Any]) -> None:
+        start = self._starts.pop(message["job"], None)
+        if start is not None and "refused" in message:
+            self._failed(start, OSError(str(message["refused"])))
+        elif start is not None:
+            start.succeed(int(message["pid"]), not message["failed"])
 
 
 def search_path() -> str:

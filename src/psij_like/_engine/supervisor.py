@@ -3,6 +3,7 @@
 It outlives the client that started it, so that exit codes survive; it ends when the client has gone and its last
 job has ended. The client speaks to it over a socket, one JSON object a line; `_engine.supervised` is the other end.
 
+    {"ready": true}                             sent before it reads anything
     {"do": "base", "environment": {...}}        the environment that following jobs inherit
     {"do": "run", "job": ID, ...}               see `spawn.Request`; answered by {"job": ID, "pid": N, "failed": false}
     {"do": "kill", "job": ID}                   end the job's whole process tree
@@ -96,6 +97,7 @@ class Supervisor:
             signal.signal(ignored, signal.SIG_IGN)  # they are meant for the client
         self._selector.register(reader, selectors.EVENT_READ)
         self._watch()
+        self._send({"ready": True})
         while self._connection is not None or self._jobs or self._hopes():
             for key, _ in self._selector.select(self._timeout()):
                 if key.fileobj == reader:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterator
 
 from psij_like._engine.dependencies import met
@@ -124,8 +123,16 @@ class Tracked:
         """Another client may have had the job cancelled: the mark of that stays if the scheduler took it."""
         if self.files is not None and self.files.cancel_asked:
             self.evidence.cancel_asked = self.evidence.cancel_delivered = True
-            age = self.files.host.age(self.files.path("cancel"))
-            self.evidence.cancel_asked_at = None if age is None else time.time() - age
+
+    def cancelling(self, *, delivered: bool | None) -> None:
+        """A cancel is asked for (None), or was delivered, or was not."""
+        evidence = self.evidence
+        if not evidence.cancel_asked:
+            over = evidence.record is not None and evidence.record.ended is not None
+            evidence.cancel_late = over or (evidence.report is not None and evidence.report.final)
+        evidence.cancel_asked = True
+        evidence.cancel_open = delivered is None
+        evidence.cancel_delivered |= bool(delivered)
 
     @property
     def awaits_news(self) -> bool:
@@ -213,9 +220,12 @@ class Tracked:
                 self._ended_at = now
         if self._ended_at is not None:
             self.evidence.ended = now - self._ended_at
-        if not self.evidence.cancel_asked and self._signalled:
+        if self._signalled:
             with contextlib.suppress(OSError):  # it is looked at again
-                self.note_cancel_mark()
+                if not self.evidence.cancel_asked:
+                    self.note_cancel_mark()
+                if self.evidence.cancel_asked and self.files is not None and self.evidence.record is not None:
+                    self.evidence.cancel_late |= self.files.ended_before_cancel(self.evidence.record.run)
         return judge(self.evidence, patience)
 
     @property

@@ -16,7 +16,6 @@ import random
 import selectors
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,12 +118,14 @@ class Tracker:
 
     def _post(self, message: Callable[[], None]) -> None:
         with self._lock:
+            woken = bool(self._inbox)  # for a message that waits; after it the thread takes this one
             self._inbox.append(message)
             if not self._running:
                 begin(self._run, "psij-like tracker")
                 self._running = True
-        with contextlib.suppress(BlockingIOError):  # it has been woken up already
-            self._wake_writer.send(b"!")
+        if not woken:
+            with contextlib.suppress(BlockingIOError):  # it has been woken up already
+                self._wake_writer.send(b"!")
 
     # ---- the tracker's thread
 
@@ -140,6 +141,7 @@ class Tracker:
                 if self._wake_reader in awake:
                     self._wake_reader.recv(4096)
                 try:
+                    self._take_messages()  # a cancel, before the ring of the job that it ended
                     if self.doorbell in awake and self.doorbell is not None:
                         for job_id in self.doorbell.rings():
                             self._ring(job_id, ask=False)
@@ -180,13 +182,16 @@ class Tracker:
             due = min(due, self._next_poll)
         return None if due == float("inf") else max(0.0, due - monotonic())
 
-    def _step(self) -> None:
+    def _take_messages(self) -> None:
         while self._inbox:
             message = self._inbox.popleft()
             try:
                 message()
             except Exception:
                 _log.exception("a piece of news could not be taken in; the jobs are followed on")
+
+    def _step(self) -> None:
+        self._take_messages()
         now = monotonic()
         while self._looks and self._looks[0][0] <= now:
             due, _, job = heapq.heappop(self._looks)
@@ -237,11 +242,7 @@ class Tracker:
     def _note_cancel(self, cancelled: Job, delivered: bool | None) -> None:
         tracked = self._tracked.get(cancelled)
         for job in list(self._jobs.get(tracked.native_id, ())) if tracked is not None else ():
-            if not job.evidence.cancel_asked:
-                job.evidence.cancel_asked_at = time.time()
-            job.evidence.cancel_asked = True
-            job.evidence.cancel_open = delivered is None
-            job.evidence.cancel_delivered |= bool(delivered)
+            job.cancelling(delivered=delivered)
             self._consider(job)
         if delivered:
             self._hurry()

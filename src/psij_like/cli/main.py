@@ -27,6 +27,7 @@ _COMMANDS = {
     "executors": "Tell which executors there are, and which can be used here.",
     "config": "Tell what is configured.",
     "completion": "Print what makes a SHELL complete commands and options.",
+    "compat-path": "Print the directory which, put first on PYTHONPATH, makes `import psij` mean this library.",
     "conformance": "Check that the library works on this cluster, and tell others.",
     "rpc": "Speak JSON-RPC 2.0 on standard input and output.",
     "dashboard": "Collect the reports of conformance runs, and show them.",
@@ -42,7 +43,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"psij_like.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"psij_like.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def invoke(self, ctx: click.Context) -> object:

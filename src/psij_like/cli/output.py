@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 _ID = "%J"
 _VARIABLES = {"stdout_path": "PSIJLIKE_STDOUT", "stderr_path": "PSIJLIKE_STDERR"}
 _REDIRECTIONS = {
-    "stdout_path": '>"${PSIJLIKE_STDOUT//%J/$id}"',
-    "stderr_path": '2>"${PSIJLIKE_STDERR//%J/$id}"',
+    "stdout_path": '>"${PSIJLIKE_STDOUT//%J/$PSIJ_NATIVE_ID}"',
+    "stderr_path": '2>"${PSIJLIKE_STDERR//%J/$PSIJ_NATIVE_ID}"',
 }
 
 
 def with_native_id(data: dict[str, Any]) -> None:
     """Have `%J` in the paths of a job's output stand for its native id, which only the job itself knows.
+
+    PSIJ_NATIVE_ID has it then for local jobs, too.
 
     Raises:
         click.UsageError: it is started by a launcher, so that several processes would open the file.
@@ -41,7 +43,7 @@ def with_native_id(data: dict[str, Any]) -> None:
     for name in named:
         environment[_VARIABLES[name]] = str(data.pop(name)).replace("${", "$${")
         redirections.append(_REDIRECTIONS[name])
-    script = f'id=${{PSIJ_NATIVE_ID:-$$}}; exec "$@" {" ".join(redirections)}'
+    script = f'export PSIJ_NATIVE_ID="${{PSIJ_NATIVE_ID:-$$}}"; exec "$@" {" ".join(redirections)}'
     data["environment"] = environment
     data["arguments"] = ["-c", script, "psij-like", data["executable"], *(data.get("arguments") or ())]
     data["executable"] = "/bin/bash"

@@ -55,10 +55,13 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     _NAME_ = "local"
     _TAKES_URL_ = False
+    _DETECTED_ = False
 
     def __init__(self, url: str | None = None, config: JobExecutorConfig | None = None) -> None:
         super().__init__(url, config)
-        self._journals = Journals(self._host, self._store.directory / "journals", self._retention)
+        self._journals = Journals(
+            self._host, self._store.directory / "journals", self._retention, self._store.check_private
+        )
         self._recovered: set[str] = set()  # jobs whose supervisor had nobody to tell of their ends
 
     @property
@@ -202,7 +205,7 @@ class LocalJobExecutor(TrackedJobExecutor):
     def _entry_files(self, entry: Entry) -> JobFiles | None:
         if entry.start["directory"] is None:
             return None
-        files = single(self._host, str(entry.start["directory"]))
+        files = single(self._host, self._store.path(entry.job))
         return None if files.gone() else files
 
     def _told(self, native_id: str) -> Told:

@@ -9,7 +9,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -384,7 +383,7 @@ class TrackedJobExecutor(JobExecutor):
     def _planned(self, job: Job, spec: JobSpec, dependencies: Callable[[JobSpec], Iterable[Awaited]]) -> Plan:
         launcher = launcher_for(spec, self._config.launcher_options)
         launch = Launch(tuple(launcher.get_launch_command(job)), launcher.lead_node_only)
-        plan = make_plan(job, spec, launch, Path(self._store.path(job.id)), dependencies(spec))
+        plan = make_plan(job, spec, launch, self._store.path(job.id), dependencies(spec))
         self._check(plan)
         return plan
 

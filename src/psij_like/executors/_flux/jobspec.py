@@ -42,7 +42,7 @@ def jobspec(plan: Plan, custom: Mapping[str, object], waits_for: Iterable[tuple[
     if need.exclusive:
         node["exclusive"] = True
     node["with"] = [{"type": "slot", "count": 1, "label": "task", "with": inside}]
-    script = octal_word(str(plan.job_directory / f"submit.{plan.token}"))
+    script = octal_word(f"{plan.job_directory}/submit.{plan.token}")
     command = ["/bin/bash", "-p", "-c", f"exec /bin/bash -p {script}"]
     made = {
         "version": 1,

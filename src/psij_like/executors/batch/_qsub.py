@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from psij_like._engine.backend import Backend, Command
+from psij_like._engine.dependencies import Awaited
 from psij_like._engine.figures import seconds, size
 from psij_like._engine.options import clock, merged
 from psij_like._engine.plan import Plan
@@ -17,6 +18,8 @@ from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
 from psij_like.job_info import JobUsage
 
+_KINDS = {str(kind): kind for kind in DependencyKind}
+
 
 def depend(jobs: Iterable[tuple[str, str]]) -> str:
     """`afterok:1:2,afterany:3` of pairs of a kind and an id. Of several `-W depend` Torque heeds the last one only."""
@@ -24,6 +27,13 @@ def depend(jobs: Iterable[tuple[str, str]]) -> str:
     for kind, native_id in jobs:
         kinds.setdefault(kind, []).append(native_id)
     return ",".join(":".join([kind, *native_ids]) for kind, native_ids in kinds.items())
+
+
+def awaited(depend: str) -> Iterator[Awaited]:
+    """The jobs that a job waits for, out of `afterok:1.server@server:2.server@server,beforeany:...`."""
+    for kind, *names in (group.split(":") for group in depend.split(",")):
+        if kind in _KINDS:
+            yield from (Awaited(_KINDS[kind], name.partition("@")[0]) for name in names)
 
 
 def used_by(resources: Mapping[str, object]) -> JobUsage:

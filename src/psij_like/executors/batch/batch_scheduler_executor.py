@@ -9,9 +9,9 @@ import re
 import shutil
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -168,21 +168,34 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                 raise InvalidJobException(
                     f"JobAttributes.dependencies: {self.name} has no {str(kind)!r}; what it has: {known}"
                 )
-        self._backend.check(plan)
+        plan.directives = self._backend.check(plan)
 
-    def _tracker(self) -> Tracker:
+    @cached_property
+    def _pace(self) -> Pace:
         settings = self._settings
-        pace = Pace(
+        return Pace(
             settings.initial_queue_polling_delay,
             settings.minimum_polling_interval,
             settings.queue_polling_interval,
             Patience(settings.record_patience, settings.lost_patience),
             settings.queue_polling_error_threshold,
         )
-        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
+
+    @cached_property
+    def _followed_with(self) -> Hashable:
+        """Executors of which this is the same share a tracker."""
+        settings = self._settings
         cluster = tuple(sorted(self._source.cluster.items()))
-        key = (self.name, self.url, cluster, os.getuid(), socket.gethostname(), pace, bell, settings.command_timeout)
-        return shared_tracker(key, lambda: Tracker(self._source, pace, open_doorbell(*bell[1:]) if bell[0] else None))
+        bell = (settings.doorbell, settings.doorbell_address, settings.doorbell_limit)
+        return self.name, self.url, cluster, socket.gethostname(), self._pace, bell, settings.command_timeout
+
+    def _tracker(self) -> Tracker:
+        return shared_tracker((self._followed_with, os.getuid()), self._new_tracker)
+
+    def _new_tracker(self) -> Tracker:
+        settings = self._settings
+        bell = open_doorbell(settings.doorbell_address, settings.doorbell_limit) if settings.doorbell else None
+        return Tracker(self._source, self._pace, bell)
 
     def _deliver(self, batch: Batch, attempt: Attempt) -> list[Tracked]:
         plans = [plan for _, plan in batch]
@@ -222,7 +235,7 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         alike: dict[object, list[tuple[Job, Plan]]] = {}
         for job, plan in jobs:
             own = "" if arrays.alone.isdisjoint(self._backend.custom(plan)) else job.id
-            told = (*self._backend.directives(plan), plan.spec.inherit_environment, own)
+            told = (*plan.directives, plan.spec.inherit_environment, own)
             alike.setdefault(told, []).append((job, plan))
         for group in alike.values():
             for part in (group[start : start + size] for start in range(0, len(group), size)):
@@ -334,13 +347,17 @@ class BatchSchedulerExecutor(ThrottledExecutor):
         return end
 
     def _mark_cancelled(self, job: Target, native_id: str) -> Path | None:
-        """Tell the body, which stages differently then. The directory of a job that has just ended goes away."""
+        """Tell the body, which stages differently then. The directory of a job that has just ended goes away.
+
+        The cancel itself needs none of that: a full disk, say, keeps nobody from ending what filled it.
+        """
         own = self._unfinished.get(job) if isinstance(job, Job) else None
-        files = own or self._store.recall(native_id).files
-        if files is None:
+        try:
+            files = own or self._store.recall(native_id).files
+            return files.mark_cancelled() if files is not None else None
+        except OSError as error:
+            _log.warning("job %s is cancelled, but can not be told so before: %s", native_id, error)
             return None
-        with file_trouble(self._store.directory):
-            return files.mark_cancelled()
 
     def _cancel_group(self, native_ids: Mapping[Target, str]) -> dict[Target, SubmitException]:
         """Cancel by one command; if that fails, one by one, to see what failed."""

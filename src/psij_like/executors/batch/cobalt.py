@@ -72,6 +72,11 @@ class Cobalt(Backend):
     def _options(self, plan: Plan) -> Iterator[str]:
         """Each option as one line, its value after a blank."""
         attributes, need = plan.spec.attributes, plan.resources
+        if re.search(r"[\s$]", plan.job_directory):
+            raise InvalidJobException(
+                f"work_directory: Cobalt takes no path with a blank or a $, such as {plan.job_directory!r}; "
+                "choose another one with JobExecutorConfig(work_directory=...)"
+            )
         if attributes.reservation_id and attributes.queue_name:
             raise InvalidJobException(
                 f"JobAttributes.reservation_id: {attributes.reservation_id!r} is a queue to Cobalt, so it can not be "
@@ -86,7 +91,7 @@ class Cobalt(Backend):
             "o": "/dev/null",
             "e": "/dev/null",
             "dependencies": ":".join(job.native_id for job in plan.dependencies) or None,
-            "debuglog": str(plan.job_directory / str(self.log)),
+            "debuglog": f"{plan.job_directory}/{self.log}",
         }
         for name, value in merged(options, self.custom(plan)):
             dashed = f"-{name}" if len(name) == 1 else f"--{name}"

@@ -10,10 +10,9 @@ from psij_like.job_executor import DEFAULT_RETENTION, JobExecutorConfig
 
 
 class BatchSchedulerExecutorConfig(JobExecutorConfig):
-    """What can be set for the executor of a batch scheduler. Times are in seconds.
+    """What can be set for the executor of a batch scheduler, beside `JobExecutorConfig`. Times are in seconds.
 
     Args:
-        launcher_log_file, work_directory, keep_files, launcher_options, retention: see `JobExecutorConfig`.
         queue_polling_interval: the longest time between two status queries; the tracker asks more often while
             something changes, and not at all while no job is alive.
         initial_queue_polling_delay: from a submission to the first status query.

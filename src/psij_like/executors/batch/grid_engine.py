@@ -46,6 +46,8 @@ from psij_like.job_status import Reason
 _OPTIONS = frozenset(["ac", "ar", "binding", "ckpt", "dc", "dl", "hard", "hold_jid", "jc", "js", "masterq", "notify"])
 _OPTIONS |= frozenset(["ot", "pe", "sc", "soft"])
 _SEVERAL_WORDS = frozenset(["pe", "binding"])
+_ENVIRONMENT = r"[A-Za-z0-9_*?][A-Za-z0-9_.*?|!&()-]*"  # sge_types(1): a name, or a pattern of names
+_NO_NAME = "^[0-9]|^(?=(?i:none|all|template)$)"
 # The letters of states (qstat(1)): deletion, error, hold, running, restarted, suspended in four ways, transferring,
 # queued, waiting, preempted.
 _LETTERS = frozenset("dEhrRsSTNtqwP")
@@ -61,7 +63,7 @@ class GridEngine(Backend):
     install_hint = "install Grid Engine's client commands (Debian: gridengine-client), or source its settings.sh"
     native_ids = r"[1-9][0-9]{0,9}(?:\.[0-9]{1,9})?"
     id_example = "1234"
-    own_options = frozenset("tbC")  # arrays, commands instead of scripts, another prefix
+    own_options = frozenset("tbCw")  # arrays, commands instead of scripts, another prefix, looks instead of jobs
     passes_environment = False
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTERANY: "-hold_jid"}
     dependency_option = "hold_jid"
@@ -90,6 +92,11 @@ class GridEngine(Backend):
         custom = self.custom(plan)
         slots = need.processes * need.cores_per_process
         environment = custom.pop("pe", self.parallel_environment) if slots > 1 else custom.pop("pe", None)
+        if environment is not None and not re.fullmatch(_ENVIRONMENT, str(environment)):
+            raise InvalidJobException(
+                f"custom attribute 'grid_engine.pe': {environment!r} is not the name of a parallel environment; the "
+                "number of slots is that of processes times cores"
+            )
         if slots > 1 and not environment:
             raise InvalidJobException(
                 f"ResourceSpecV1: {slots} slots take a parallel environment of the site's (see `qconf -spl`); name it "
@@ -103,7 +110,7 @@ class GridEngine(Backend):
             **{name: value for name, value in custom.items() if len(name) > 1 and name not in _OPTIONS},
         }
         options = {
-            "N": plain_name(re.sub("^[0-9]", "_", spec.name or "job"), "A-Za-z0-9_.+-", 200),
+            "N": plain_name(re.sub(_NO_NAME, "_", spec.name or "job"), "A-Za-z0-9_.+-", 200),
             "S": "/bin/bash",
             "t": f"1-{plan.array}" if plan.array else None,
             "o": "/dev/null",
@@ -168,6 +175,8 @@ def _option(name: str, value: str | None) -> str:
     if value is None:
         return f"-{name}"
     words = value.split(" ") if name in _SEVERAL_WORDS else [value]
+    if len(words) > 1 and any(word.startswith("-") for word in words):
+        raise InvalidJobException(f"custom attribute 'grid_engine.{name}': {value!r} would be several options")
     return f"-{name} {' '.join(map(quoted_word, words))}"
 
 

@@ -25,6 +25,7 @@ from psij_like._engine.options import mebibytes, merged, minutes
 from psij_like._engine.plan import Plan
 from psij_like._engine.quote import plain_name, quoted_word
 from psij_like.dependencies import DependencyKind
+from psij_like.exceptions import InvalidJobException
 from psij_like.executors.batch._bjobs import long_records, records, usage
 from psij_like.executors.batch._resreq import with_sections
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
@@ -63,9 +64,11 @@ class Lsf(Backend):
     name = "lsf"
     commands = ("bsub", "bjobs")
     install_hint = "source LSF's profile.lsf, or load the module that provides bsub"
-    native_ids = r"[0-9]{1,12}(?:\[[0-9]{1,9}\])?"
+    native_ids = r"[1-9][0-9]{0,11}(?:\[[1-9][0-9]{0,8}\])?"  # `bkill 0` kills all of the user's
     id_example = "1234"
-    own_options = frozenset(["I", "K", "Ip", "Is", "IS", "ISp", "ISs", "IX", "h", "V", "pack", "json", "yaml", "jsdl"])
+    own_options = frozenset(
+        ["I", "J", "K", "Ip", "Is", "IS", "ISp", "ISs", "IX", "h", "V", "pack", "json", "yaml", "jsdl"]
+    )
     passes_environment = True
     dependencies: ClassVar[Mapping[DependencyKind, str]] = {
         DependencyKind.AFTER: "(started({0}) || ended({0}))",
@@ -109,6 +112,10 @@ class Lsf(Backend):
         """See `Backend.directives`."""
         attributes, need = plan.spec.attributes, plan.resources
         memory = need.memory_per_node
+        if "#BSUB" in plan.job_directory:  # volclava looks for directives anywhere in a line
+            raise InvalidJobException(
+                f"work_directory: LSF would take a part of {plan.job_directory!r} for a directive; choose another one"
+            )
         wait_for = (self.dependencies[job.kind].format(job.native_id) for job in plan.dependencies)
         custom = self.custom(plan)
         sections = {"span": f"ptile={need.processes_per_node * need.cores_per_process}"}

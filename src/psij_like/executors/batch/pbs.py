@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
 from psij_like.dependencies import DependencyKind
 from psij_like.exceptions import InvalidJobException
-from psij_like.executors.batch._qsub import Qsub, depend, used_by
+from psij_like.executors.batch._qsub import Qsub, awaited, depend, used_by
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor, BatchSchedulerExecutorConfig
 from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
@@ -37,7 +37,6 @@ _STATES = {
     **dict.fromkeys("QHWTM", JobState.QUEUED),
     **dict.fromkeys("RSUBE", JobState.ACTIVE),
 }
-_KINDS = {str(kind): kind for kind in DependencyKind}
 _WALLTIME_EXCEEDED = -29
 _PARTIAL = frozenset([0, 35, 153])  # all is well, some jobs have finished, or are not known
 # What is said of an element that PBS does not keep any more. All the rest is that of the whole array.
@@ -55,7 +54,7 @@ class Pbs(Qsub):
     aliases = ("pbspro",)
     commands = ("qsub", "pbs_rsub")
     install_hint = "install the PBS client commands (openpbs-client), or load the module that provides them"
-    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.-]+"
+    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_][A-Za-z0-9_.-]*"
     id_example = "1234.server"
     cluster_variables = ("PBS_CONF_FILE", "PBS_EXEC", "PBS_SERVER", "PBS_PRIMARY", "PBS_SECONDARY")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
@@ -145,7 +144,7 @@ class Pbs(Qsub):
         held |= native_state in ("H", "Q") and (
             "u" in holds or "o" in holds
         )  # an element is Q also in an array that is H
-        waits_for = tuple(_awaited(str(job.get("depend") or ""))) if waits else ()
+        waits_for = tuple(awaited(str(job.get("depend") or ""))) if waits else ()
         return Report(native_id, state, native_state, comment, Reason.HELD if held else None, waits_for=waits_for)
 
     def settle_command(self, native_id: str, left: Sequence[Awaited], over: Sequence[Awaited]) -> Command:
@@ -182,13 +181,6 @@ class Pbs(Qsub):
         if code > 256:
             return report(JobState.FAILED, Reason.SIGNAL, None, code - 256)
         return report(JobState.FAILED if code else JobState.COMPLETED, Reason.EXIT, code)
-
-
-def _awaited(depend: str) -> Iterator[Awaited]:
-    """The jobs that a job waits for, out of `afterok:1.server@server:2.server@server,beforeany:...`."""
-    for kind, *names in (group.split(":") for group in depend.split(",")):
-        if kind in _KINDS:
-            yield from (Awaited(_KINDS[kind], name.partition("@")[0]) for name in names)
 
 
 class PBSExecutorConfig(BatchSchedulerExecutorConfig):

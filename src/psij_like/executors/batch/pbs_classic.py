@@ -23,7 +23,7 @@ from psij_like._engine.evidence import Report
 from psij_like._engine.host import Result
 from psij_like._engine.plan import Plan
 from psij_like.dependencies import DependencyKind
-from psij_like.executors.batch._qsub import Qsub, used_by
+from psij_like.executors.batch._qsub import Qsub, awaited, used_by
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutor
 from psij_like.job_info import JobUsage
 from psij_like.job_state import JobState
@@ -48,7 +48,7 @@ class PbsClassic(Qsub):
         kind: str(kind) for kind in DependencyKind if kind is not DependencyKind.AFTER
     }
     verified: ClassVar[Mapping[DependencyKind, str]] = {DependencyKind.AFTEROK: "afterok", **Qsub.verified}
-    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_.:-]+"
+    native_ids = r"[0-9]{1,12}(?:\[[0-9]*\])?\.[A-Za-z0-9_][A-Za-z0-9_.:-]*"
     id_example = "1234.server"
     cluster_variables = ("PBS_DEFAULT", "PBS_SERVER")
     submitted = r"^([0-9]+(?:\[\])?\.\S+)$"
@@ -113,7 +113,10 @@ class PbsClassic(Qsub):
             held = native_state == "H" and "u" in holds
             state = _STATES.get(native_state)
             since = _number(job.findtext("start_time")) if state is JobState.ACTIVE else None
-            return Report(native_id, state, native_state, comment, Reason.HELD if held else None, time=since)
+            # Of jobs that had ended before it was submitted it takes no note, and has it wait for ever.
+            waits_for = tuple(awaited(job.findtext("depend", ""))) if native_state == "H" and not held else ()
+            reason = Reason.HELD if held else None
+            return Report(native_id, state, native_state, comment, reason, time=since, waits_for=waits_for)
         code, time = _number(job.findtext("exit_status")), _number(job.findtext("comp_time"))
 
         def report(state: JobState, reason: Reason, exit_code: int | None = None, signal: int | None = None) -> Report:

@@ -83,8 +83,8 @@ class TutorialBackend(Backend):
             "custom_attributes": attributes,
             "formatted_job_duration": str(timedelta(seconds=plan.walltime)),
             "psij": {
-                "launch_command": ["/bin/bash", "-p", shell_word(str(plan.job_directory / f"launch.{plan.token}"))],
-                "script_dir": str(plan.job_directory),
+                "launch_command": ["/bin/bash", "-p", shell_word(f"{plan.job_directory}/launch.{plan.token}")],
+                "script_dir": plan.job_directory,
             },
         }
 
