@@ -131,10 +131,13 @@ def told() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def executor_of(given: dict[str, Any]) -> JobExecutor:
+def executor_of(given: dict[str, Any], *, keep_files: bool = True) -> JobExecutor:
     """The executor that is meant. What is configured is put beside what was given, as `configured`.
 
-    It keeps the files of jobs that have ended, so that there is something to tell of these.
+    Args:
+        given: the options.
+        keep_files: whether the files of jobs that have ended are kept, so that there is something to tell of these.
+            They are in any case if the configuration asks for provenance.
     """
     from psij_like import configuration, plugins  # noqa: PLC0415 - only if it is used
     from psij_like.job_executor import JobExecutor  # noqa: PLC0415
@@ -143,6 +146,7 @@ def executor_of(given: dict[str, Any]) -> JobExecutor:
     try:
         given["configured"] = known = configuration.load({name: given.pop(name) for name in names})
         name = known.value("executor") or plugins.detected_executor()
-        return JobExecutor.get_instance(name, url=known.value("url"), config=known.executor_config(keep_files=True))
+        config = known.executor_config(keep_files=keep_files or known.value("provenance") is not None)
+        return JobExecutor.get_instance(name, url=known.value("url"), config=config)
     except ValueError as error:
         raise click.UsageError(str(error)) from error

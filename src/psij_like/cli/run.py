@@ -50,9 +50,9 @@ def command(quiet: bool, report: Path | None, provenance: str | None, **given: A
 
     psij-like run --grid x=1,2,3 --grid y=a,b -- ./simulate {x} {y}
     """
-    executor = executor_of(given)
+    several = parameters(given)
+    executor = executor_of(given, keep_files=several is None or provenance is not None)
     with told():
-        several = parameters(given)
         data = data_of(given, executor)
     with _place(executor) as place, told():
         if several is None:
