@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from psij_like import JobExecutor
+from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
 from psij_like.testing import SimulatedCluster, SimulationError
 from psij_like.testing.kinds import KINDS, personality_class
 from simulators.conftest import ended, line, running, until, wrap
@@ -230,6 +233,31 @@ def test_a_hundred_thousand_jobs(cluster: SimulatedCluster) -> None:
     assert time.monotonic() - started < 1
     assert cluster.run("scancel", ids[0], ids[-1]).returncode == 0
     assert [cluster.job(native_id).cause for native_id in (ids[0], ids[-1])] == ["CANCELLED"] * 2
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda one: one.fault("squeue", kind="fail", rate=7),
+        lambda one: one.fault("squeue", kind="fail", rate=-1),
+        lambda one: one.populate(-5),
+        lambda one: one.populate(5, running=2),
+        lambda one: one.lag(-1),
+    ],
+)
+def test_what_can_not_be_is_refused(cluster: SimulatedCluster, ask: Callable[[SimulatedCluster], object]) -> None:
+    with pytest.raises(SimulationError):
+        ask(cluster)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pretended_jobs_are_listed_by_every_scheduler(kind: str, tmp_path: Path) -> None:
+    with SimulatedCluster(kind) as cluster:
+        ids = cluster.populate(20)
+        config = BatchSchedulerExecutorConfig(work_directory=tmp_path)
+        told = JobExecutor.get_instance(kind, config=config).status(ids)
+    states = Counter(status.state.name if status is not None else "" for status in told.values())
+    assert states == {"ACTIVE": 10, "QUEUED": 10}
 
 
 def test_walltimes_that_are_looked_at_now_and_then() -> None:

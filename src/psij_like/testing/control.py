@@ -31,7 +31,7 @@ class Control:
             "clear_faults": self._clear_faults,
             "down": self._model.down,
             "up": self._model.up,
-            "lag": self._model.lag,
+            "lag": self._lag,
             "forget": lambda job: self._each(job, self._model.forget),
             "cancel_as_admin": lambda job: self._each(job, self._cancel),
             "hold_as_admin": lambda job: self._each(job, lambda one: self._model.hold(one, admin=True)),
@@ -89,7 +89,14 @@ class Control:
         for one in self._model.find(job):
             one.steps.append(code)
 
+    def _lag(self, seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError(f"lists can not show the states of {-seconds:g} seconds ahead")
+        self._model.lag(seconds)
+
     def _populate(self, count: int, running: float) -> list[str]:
+        if count < 0 or not 0 <= running <= 1:
+            raise ValueError(f"{count} jobs, a share of {running:g} of them running: there are no such")
         jobs = list(self._server.personality.pretend_jobs(count, running))
         self._model.populate(jobs)
         return [job.native_id for job in jobs]
@@ -100,6 +107,8 @@ class Control:
             raise ValueError(f"there is no fault {kind!r}; there are {', '.join(sorted(KINDS))}")
         if command is not None and command not in commands:
             raise ValueError(f"this cluster has no command {command!r}; it has {', '.join(sorted(commands))}")
+        if not 0 <= how.get("rate", 1) <= 1:
+            raise ValueError(f"the rate of a fault is between 0 and 1, not {how['rate']:g}")
         self._server.faults.add(Fault(kind, command, **how))
 
     def _clear_faults(self) -> None:

@@ -189,7 +189,8 @@ class Personality(ABC):
             number = self.model.next_number()
             job = Job(self.pretend_id(number), number, "pretend", user_id, queue, request, None, now)
             if position < count * running:
-                job.state, job.start, job.nodes, job.tasks_on, job.runs = State.RUNNING, now, (node,), (1,), 1
+                job.state, job.start, job.runs = State.RUNNING, now, 1
+                job.nodes, job.tasks_on, job.slots_on = (node,), (1,), (1,)
             else:
                 job.wait = Wait.PRIORITY
             yield job
