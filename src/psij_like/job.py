@@ -189,6 +189,11 @@ class Job:
         name = f" {self._spec.name!r}" if self._spec is not None and self._spec.name else ""
         return f"<Job{name} {self.id}{native}, {self._status.state}>"
 
+    def _repr_html_(self) -> str:
+        from psij_like import notebook  # noqa: PLC0415 - for notebooks only
+
+        return notebook.table([self], "Job")
+
     # What follows is for executors, and for whoever waits for many jobs.
 
     def _wake_at_change(self, waiter: Waiter) -> bool:

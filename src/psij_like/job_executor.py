@@ -390,6 +390,11 @@ class JobExecutor(ABC):
         url = f" at {self._url!r}" if self._url else ""
         return f"<{type(self).__name__} {self.name!r}{url}>"
 
+    def _repr_html_(self) -> str:
+        from psij_like import notebook  # noqa: PLC0415 - for notebooks only
+
+        return notebook.table(self._open_jobs(), repr(self)[1:-1])
+
 
 def several(field: str, jobs: Iterable[T]) -> builtins.list[T]:
     """The jobs that are meant.

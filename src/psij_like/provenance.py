@@ -122,6 +122,7 @@ def crate(told: dict[str, Any]) -> dict[str, Any]:
         "datePublished": _iso(told["recorded"]),
         "license": "The owner of the data has not said under which license it may be used",
         "hasPart": [{"@id": entity["@id"]} for entity in (*parts, *files)],
+        "author": {"@id": "#user"},
         "mentions": {"@id": "#job"},
     }
     descriptor = {

@@ -132,12 +132,41 @@ def test_which_executors_can_be_used(slurm: SimulatedCluster, monkeypatch: pytes
         (("cancel", "x"), 1, "not the id of a job"),
         (("hold", "1"), 1, "can not hold"),
         (("wait", "--timeout", "-1", "5"), 2, "timeout"),
+        (("run", "--spec", "/tmp", "--", "true"), 2, "is a directory"),
+        (("submit", "--after", "afterok:1", "--", "true"), 2, "no queue"),
+        (("list", "-e", "nope"), 2, "no executor 'nope'"),
+        (("attach", "999999999"), 125, "lost"),
+        (("logs",), 2, "JOB"),
+        (("info", "--format", "xml", "5"), 2, "format"),
+        (("completion", "tcsh"), 2, "tcsh"),
+        (("doctor", "--patience", "0"), 2, "patience"),
+        (("run", "-d", "/nowhere", "--", "true"), 1, "/nowhere"),
+        (("run", "--work-directory", "/proc/x", "--", "true"), 1, "can not be used"),
+        (("submit", "--work-directory", "/proc/x", "--", "true"), 1, "can not be used"),
+        (("submit", "--work-directory", "/proc/x", "--spec", "script.sh"), 1, "can not be kept"),
+        (("submit", "--spec", "latin.yaml"), 2, "can not be read"),
+        (("config", "show", "-p", "no"), 1, "not described"),
     ],
 )
 def test_what_is_wrong_is_told(words: tuple[str, ...], code: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.delenv("LSF_ENVDIR", raising=False)
+    Path("script.sh").write_text("#!/bin/sh\ntrue\n")
+    Path("latin.yaml").write_bytes("executable: é".encode("latin-1"))
     assert said in psij(*words, code=code)
+
+
+@pytest.mark.parametrize("words", [("wait",), ("logs", "-f")])
+def test_an_interruption_ends_who_only_looks(words: tuple[str, ...], tmp_path: Path) -> None:
+    job = submitted(f"echo x; {until_released(tmp_path / 'go')}", "-o", "out")
+    process = subprocess.Popen([*PSIJ, *words, job], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1)  # it follows the job
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in told) == (130, False)
+    assert psij("status", job) == f"{job}  ACTIVE\n"
+    (tmp_path / "go").touch()
+    psij("wait", job)
 
 
 def test_no_executor_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

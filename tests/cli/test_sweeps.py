@@ -58,6 +58,14 @@ def test_many_jobs_become_an_array(slurm: SimulatedCluster, tmp_path: Path) -> N
     assert [each["parameters"] for each in known] == [{"x": "a", "i": "1"}, {"x": "b", "i": "2"}]
 
 
+def test_many_jobs_leave_nothing_behind(slurm: SimulatedCluster, tmp_path: Path) -> None:
+    psij("run", "--quiet", "--repeat", "3", "--", "true")
+    assert list((tmp_path / "work" / "slurm" / "jobs").iterdir()) == []
+    psij("run", "--quiet", "--repeat", "3", "--provenance", "records", "--", "true")
+    scripts = [json.loads(path.read_text())["script"] for path in (tmp_path / "records").iterdir()]
+    assert len(scripts) == 3 and all("#SBATCH --array=1-3" in script for script in scripts)
+
+
 def test_jobs_that_are_refused_are_told_of(slurm: SimulatedCluster) -> None:
     told = psij("submit", "--repeat", "2", "-q", "nowhere", "--", "true", code=1)
     assert told.count("not submitted:") == 1 and "nowhere" in told

@@ -106,6 +106,17 @@ def test_cancel(executor: MiniJobExecutor) -> None:
     assert finished.status.exit_code == 4
 
 
+def test_its_jobs_are_listed(executor: MiniJobExecutor) -> None:
+    job = Job(JobSpec("/bin/sleep", ["600"]))
+    executor.submit(job)
+    job.wait(timedelta(seconds=60), JobState.ACTIVE)
+    (listed,) = executor.user_jobs()
+    assert (listed.native_id, listed.job_id) == (job.native_id, job.id)
+    assert listed.status is not None and listed.status.state is JobState.ACTIVE
+    job.cancel()
+    job.wait(timedelta(seconds=60))
+
+
 def test_the_script_is_the_plug_ins_own(executor: MiniJobExecutor) -> None:
     attributes = JobAttributes(timedelta(minutes=90), queue_name="a$(id)", custom_attributes={"mini.x": 'y "z"'})
     script = executor.script(Job(JobSpec("/bin/true", name="me", attributes=attributes)))

@@ -111,13 +111,12 @@ class BatchSource:
         return {**reports, **settled}
 
     def listing(self) -> Mapping[str, Report]:
-        """What the scheduler says of all jobs of this user, whoever submitted them; nothing if it can not tell that.
+        """What the scheduler says of all jobs of this user, whoever submitted them.
 
         Raises:
             Unreachable: it can not be asked.
         """
-        found = self._reports([]) if self.backend.lists_all else {}
-        return {native_id: report for native_id, report in found.items() if not report.others}
+        return {native_id: report for native_id, report in self._reports([]).items() if not report.others}
 
     def _reports(self, native_ids: Sequence[str]) -> Mapping[str, Report]:
         try:

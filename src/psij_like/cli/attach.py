@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from psij_like.cli import output
-from psij_like.cli.follow import attached, exit_code, follow, tell
-from psij_like.cli.options import executor_of, takes_executor, takes_provenance, told, write_provenance
+from psij_like.cli.follow import attached, exit_code, follow, tell, write_provenance
+from psij_like.cli.options import executor_of, takes_executor, takes_provenance, told
 
 
 @click.command

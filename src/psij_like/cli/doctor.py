@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from psij_like.cli.options import executor_of, spec_from_defaults, takes_executor, takes_json
+from psij_like.cli.description import spec_from_defaults
+from psij_like.cli.options import executor_of, takes_executor, takes_json
 
 if TYPE_CHECKING:
     from psij_like.cli.checks import Finding

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from psij_like.cli import output
 from psij_like.cli.options import words
 
 if TYPE_CHECKING:
+    from psij_like.configuration import Configuration
     from psij_like.job import Job, StatusListener
     from psij_like.job_executor import JobExecutor
     from psij_like.job_status import JobStatus
@@ -60,3 +62,19 @@ def attached(executor: JobExecutor, native_id: str, listener: StatusListener | N
     job.set_job_status_callback(listener)
     executor.attach(job, native_id)
     return job
+
+
+def write_provenance(
+    executor: JobExecutor, jobs: Iterable[Job], directory: str | None, configured: Configuration
+) -> None:
+    """Write records of jobs, if that is asked for or configured; one that can not be written is told of."""
+    where = directory or configured.value("provenance")
+    for job in jobs if where else ():
+        if job.native_id is None:
+            continue
+        from psij_like import provenance  # noqa: PLC0415 - only if it is asked for
+
+        try:
+            provenance.write(executor, job, Path(where))
+        except OSError as error:
+            raise click.ClickException(f"the provenance of job {job.native_id} can not be written: {error}") from error

@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from psij_like.cli import output
-from psij_like.cli.follow import exit_code, follow, tell
+from psij_like.cli.description import data_of
+from psij_like.cli.follow import exit_code, follow, tell, write_provenance
 from psij_like.cli.interruptions import Interruptions
-from psij_like.cli.options import (
-    data_of,
-    executor_of,
-    takes_executor,
-    takes_job,
-    takes_provenance,
-    told,
-    write_provenance,
-)
+from psij_like.cli.options import executor_of, takes_executor, takes_job, takes_provenance, told
 from psij_like.cli.sweep import Parameters, parameters, takes_sweep
 
 if TYPE_CHECKING:
@@ -57,9 +50,9 @@ def command(quiet: bool, report: Path | None, provenance: str | None, **given: A
 
     psij-like run --grid x=1,2,3 --grid y=a,b -- ./simulate {x} {y}
     """
-    executor = executor_of(given)
+    several = parameters(given)
+    executor = executor_of(given, keep_files=several is None or provenance is not None)
     with told():
-        several = parameters(given)
         data = data_of(given, executor)
     with _place(executor) as place, told():
         if several is None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from psij_like.cli.options import executor_of, spec_of, takes_executor, takes_job, told
+from psij_like.cli.description import spec_of
+from psij_like.cli.options import executor_of, takes_executor, takes_job, told
 
 
 @click.command

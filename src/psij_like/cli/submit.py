@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from psij_like.cli.options import data_of, executor_of, spec_of, takes_executor, takes_job, takes_json, told
+from psij_like.cli.description import data_of, spec_of
+from psij_like.cli.options import executor_of, takes_executor, takes_job, takes_json, told
 from psij_like.cli.sweep import Parameters, parameters, takes_sweep
 
 if TYPE_CHECKING:

@@ -8,16 +8,8 @@ from typing import Any
 
 import click
 
-from psij_like.cli.follow import exit_code
-from psij_like.cli.options import (
-    executor_of,
-    takes_executor,
-    takes_json,
-    takes_provenance,
-    told,
-    words,
-    write_provenance,
-)
+from psij_like.cli.follow import exit_code, write_provenance
+from psij_like.cli.options import executor_of, takes_executor, takes_json, takes_provenance, told, words
 
 
 @click.command

@@ -327,7 +327,7 @@ class TrackedJobExecutor(JobExecutor):
         """The jobs that the work directory remembers and whose end nobody has heard, the oldest first."""
 
     def _listing(self) -> Mapping[str, Report] | None:
-        """What the backend says of all jobs of this user; None if it has no list.
+        """What the backend says of all jobs of this user; None if it lists none but those that it is asked about.
 
         Raises:
             SubmitException: it can not be asked.

@@ -290,7 +290,9 @@ class BatchSchedulerExecutor(ThrottledExecutor):
                     tracked.note_cancel_mark()
                     yield Told(native_id, files.job_id, intent, files), tracked
 
-    def _listing(self) -> Mapping[str, Report]:
+    def _listing(self) -> Mapping[str, Report] | None:
+        if not self._backend.lists_all:
+            return None
         try:
             return self._source.listing()
         except Unreachable as error:
