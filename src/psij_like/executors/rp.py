@@ -159,7 +159,8 @@ class RPJobExecutor(TrackedJobExecutor):
             try:
                 tasks().cancel(uid)
             except SubmitException as error:
-                failures[job] = error
+                if self._known(uid).end is None:
+                    failures[job] = error
         return failures
 
     def _ended(self, job: Job, status: JobStatus) -> None:
