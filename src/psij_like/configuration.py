@@ -217,11 +217,12 @@ def load(
 
 
 def _seconds(walltime: Setting) -> float:
-    from psij_like.job_attributes import JobAttributes  # noqa: PLC0415 - only if it is used
+    from psij_like.exceptions import InvalidJobException  # noqa: PLC0415 - only if it is used
+    from psij_like.job_attributes import JobAttributes  # noqa: PLC0415
 
     try:
         return JobAttributes.parse_walltime(walltime.value).total_seconds()
-    except ValueError as error:
+    except (InvalidJobException, ValueError) as error:
         raise ConfigurationError(f"walltime ({walltime.origin}): {error}") from error
 
 

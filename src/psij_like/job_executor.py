@@ -281,6 +281,16 @@ class JobExecutor(ABC):
         native_id = job if isinstance(job, str) else str(job.native_id)
         return JobInfo(native_id, self.status([job])[native_id])
 
+    def submitted_script(self, job: Target) -> str | None:
+        """The script that the backend got for a job, or that of a native id; None if there was none, or it is gone.
+
+        It is there until the job's end is known, and longer with `JobExecutorConfig.keep_files`.
+
+        Raises:
+            SubmitException: the job was never submitted, or its files can not be read.
+        """
+        return None
+
     def user_jobs(self) -> builtins.list[JobInfo]:
         """Ask now about all jobs of this user: those that the backend lists, or the work directory remembers.
 

@@ -43,6 +43,7 @@ PACKAGES = (
     "postgresql",
     "chromium",
     "redis-server",
+    "tmux",
     "python3-venv",
     "git",
     "make",

@@ -42,6 +42,10 @@ def test_the_truth_about_jobs_of_a_client_that_is_gone(
     status = found[quick]
     assert status is not None
     assert (status.state, status.exit_code, status.reason) == (JobState.FAILED, 3, "exit")
+    listed = {job.native_id: job for job in executor.user_jobs()}
+    assert listed[quick].status == status
+    assert (now := listed[slow].status) is not None and now.state is JobState.ACTIVE
+    assert (spec := listed[slow].spec) is not None and spec.executable == "/bin/sh"
     info = executor.info(slow)
     assert info.native_id == slow
     assert info.spec is not None

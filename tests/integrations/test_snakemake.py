@@ -26,6 +26,15 @@ def test_a_workflow(system: System) -> None:
 
 
 @rarely_on_slurm
+def test_a_group_is_one_job(system: System) -> None:
+    place = system.at("group")
+    grouped = ("--groups", "greet=hello", "gather=hello", "--group-components", "hello=10")
+    printed = place.run(*SNAKEMAKE, *grouped, "--snakefile", EXAMPLES / "snakemake" / "Snakefile")
+    assert (place.here / "all.txt").read_text() == "hello Ada\nhello Bob\nhello Cy\n"
+    assert len(submitted(printed)) == 1
+
+
+@rarely_on_slurm
 def test_failures_say_why(system: System) -> None:
     place = system.at("failures")
     printed = place.run(*CHECKS, "failed.txt", "impossible.txt", code=1)

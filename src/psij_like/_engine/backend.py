@@ -40,11 +40,13 @@ class Unavailable(Exception):  # noqa: N818 - reads as what happened
     Args:
         message: its own words.
         for_good: whether this site does not have what was asked.
+        again: whether to ask once more at once, as the backend has learnt from the answer how to.
     """
 
-    def __init__(self, message: str, *, for_good: bool = False) -> None:
+    def __init__(self, message: str, *, for_good: bool = False, again: bool = False) -> None:
         super().__init__(message)
         self.for_good = for_good
+        self.again = again
 
 
 def refuse_gibberish(result: Result, mark: str) -> None:

@@ -122,11 +122,19 @@ class BatchSource:
     def _reports(self, native_ids: Sequence[str]) -> Mapping[str, Report]:
         try:
             self.probe()
-            return self.backend.reports(self.run(self.backend.status_command(native_ids)))
+            try:
+                return self._asked(native_ids)
+            except Unavailable as error:
+                if not error.again:
+                    raise
+                return self._asked(native_ids)
         except CommandMissing as error:
             raise Unreachable(f"{error}; {self.backend.install_hint}", transient=False) from error
         except (CommandError, Unavailable) as error:
             raise Unreachable(str(error)) from error
+
+    def _asked(self, native_ids: Sequence[str]) -> Mapping[str, Report]:
+        return self.backend.reports(self.run(self.backend.status_command(native_ids)))
 
     def usage(self, native_id: str) -> JobUsage | None:
         """What a job has used, where the scheduler counts that and can be asked now."""

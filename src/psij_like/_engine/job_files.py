@@ -99,6 +99,13 @@ class Submission:
         last = text.rstrip("\n").rpartition("\n")[2]
         return members(last.removeprefix(_INTENT)) if last.startswith(_INTENT) else {}
 
+    def script(self) -> str | None:
+        """The script that was submitted last; None if it is not there."""
+        name = f"submit.{self.token()}"
+        names = self.host.names(Path(self.directory))
+        found = name if name in names else "submit" if "submit" in names else None
+        return self.host.read(self.path(found)) if found is not None else None
+
     def claimant(self) -> str | None:
         """The native id of the copy that has claimed the place, if one has."""
         links = (name for name in self.host.names(Path(self.directory)) if name.startswith("claim."))

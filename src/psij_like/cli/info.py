@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from psij_like.cli.options import executor_of, takes_executor, takes_json, told,
 from psij_like.cli.output import paths
 
 if TYPE_CHECKING:
+    from psij_like.job_executor import JobExecutor
     from psij_like.job_info import JobUsage
     from psij_like.job_status import JobStatus
 
@@ -19,11 +21,25 @@ if TYPE_CHECKING:
 @click.command
 @takes_executor
 @takes_json
+@click.option("--provenance", is_flag=True, help="One record of what ran, with hashes of its files, as JSON.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "ro-crate"]),
+    default="json",
+    show_default=True,
+    help="Of the provenance; an RO-Crate is a directory, which --output names.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where the provenance is written.")
 @click.argument("job")
-def command(as_json: bool, job: str, **given: Any) -> None:
+def command(as_json: bool, job: str, provenance: bool, form: str, output: Path | None, **given: Any) -> None:
     """Tell all that is known of a JOB (a native id): why it waits, where it runs, what came of it, where output is."""
+    executor = executor_of(given)
+    if provenance:
+        _provenance(executor, job, form, output)
+        return
     with told():
-        known = executor_of(given).info(job)
+        known = executor.info(job)
     facts = known.to_dict()
     facts["output"] = {name: str(path) for name, path in paths(known).items()}
     if as_json:
@@ -49,6 +65,26 @@ def command(as_json: bool, job: str, **given: Any) -> None:
     for name, value in lines.items():
         if value not in (None, ""):
             click.echo(f"{name:14} {value}")
+
+
+def _provenance(executor: JobExecutor, job: str, form: str, output: Path | None) -> None:
+    from psij_like import provenance  # noqa: PLC0415 - only if it is asked for
+
+    if form == "ro-crate" and output is None:
+        raise click.UsageError("an RO-Crate is a directory: name it with --output")
+    with told():
+        record = provenance.record(executor, job)
+    if record["spec"] is None:
+        raise click.ClickException(f"nobody here knows what job {job} was: it was submitted elsewhere, or is forgotten")
+    try:
+        if output is None:
+            click.echo(json.dumps(record, indent=1))
+        elif form == "ro-crate":
+            provenance.write_crate(record, output)
+        else:
+            output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"the provenance can not be written: {error}") from error
 
 
 def _why(status: JobStatus | None) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from psij_like.configuration import Configuration
+    from psij_like.job import Job
     from psij_like.job_executor import JobExecutor
     from psij_like.job_spec import JobSpec
     from psij_like.job_status import JobStatus
@@ -112,6 +113,9 @@ def _all(options: tuple[Callable[[Function], Function], ...]) -> Callable[[Funct
 
 takes_executor = _all(_EXECUTOR)
 takes_job = _all((*_JOB, *_RESOURCES, *_ATTRIBUTES))
+takes_provenance = click.option(
+    "--provenance", metavar="DIR", help="Write there what each job was and what became of it, as DIR/<id>.json."
+)
 takes_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -202,6 +206,22 @@ def data_of(given: dict[str, Any], executor: JobExecutor, *, write: bool = True)
     _fill(data, given["configured"])
     with_native_id(data)
     return data
+
+
+def write_provenance(
+    executor: JobExecutor, jobs: Iterable[Job], directory: str | None, configured: Configuration
+) -> None:
+    """Write records of jobs, if that is asked for or configured; one that can not be written is told of."""
+    where = directory or configured.value("provenance")
+    for job in jobs if where else ():
+        if job.native_id is None:
+            continue
+        from psij_like import provenance  # noqa: PLC0415 - only if it is asked for
+
+        try:
+            provenance.write(executor, job, Path(where))
+        except OSError as error:
+            raise click.ClickException(f"the provenance of job {job.native_id} can not be written: {error}") from error
 
 
 def spec_from_defaults(given: dict[str, Any], configured: Configuration) -> JobSpec:

@@ -14,7 +14,15 @@ import click
 from psij_like.cli import output
 from psij_like.cli.follow import exit_code, follow, tell
 from psij_like.cli.interruptions import Interruptions
-from psij_like.cli.options import data_of, executor_of, takes_executor, takes_job, told
+from psij_like.cli.options import (
+    data_of,
+    executor_of,
+    takes_executor,
+    takes_job,
+    takes_provenance,
+    told,
+    write_provenance,
+)
 from psij_like.cli.sweep import Parameters, parameters, takes_sweep
 
 if TYPE_CHECKING:
@@ -32,9 +40,10 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="HTML file, or directory for one, with a picture of what came of it.",
 )
+@takes_provenance
 @takes_sweep
 @takes_job
-def command(quiet: bool, report: Path | None, **given: Any) -> None:
+def command(quiet: bool, report: Path | None, provenance: str | None, **given: Any) -> None:
     """Run COMMAND as a job: its output is shown as it comes.
 
     How the job is getting on is told on standard error. Ctrl-C asks whether to cancel the job, or cancels it where
@@ -57,6 +66,7 @@ def command(quiet: bool, report: Path | None, **given: Any) -> None:
             history, code = _one(executor, data, place, quiet)
         else:
             history, code = _many(executor, data, several, place, quiet)
+        write_provenance(executor, history, provenance, given["configured"])
     if report is not None:
         from psij_like.cli import timeline  # noqa: PLC0415 - only if it is asked for
 

@@ -9,15 +9,24 @@ from typing import Any
 import click
 
 from psij_like.cli.follow import exit_code
-from psij_like.cli.options import executor_of, takes_executor, takes_json, told, words
+from psij_like.cli.options import (
+    executor_of,
+    takes_executor,
+    takes_json,
+    takes_provenance,
+    told,
+    words,
+    write_provenance,
+)
 
 
 @click.command
 @takes_executor
 @takes_json
 @click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="How long at most.  [default: no limit]")
+@takes_provenance
 @click.argument("jobs", nargs=-1, required=True)
-def command(as_json: bool, timeout: float | None, jobs: tuple[str, ...], **given: Any) -> None:
+def command(as_json: bool, timeout: float | None, provenance: str | None, jobs: tuple[str, ...], **given: Any) -> None:
     """Wait until JOBS have ended (native ids). A line for each as it ends.
 
     Exits with the exit code of the first of them that did not end well, 125 if that has none, 0 if all did; with 124
@@ -41,5 +50,7 @@ def command(as_json: bool, timeout: float | None, jobs: tuple[str, ...], **given
     except TimeoutError as error:
         click.echo(f"{error}", err=True)
         raise SystemExit(124) from error
+    with told():
+        write_provenance(executor, names, provenance, given["configured"])
     codes = [exit_code(job) for job in names]
     raise SystemExit(next((code for code in codes if code), 0))

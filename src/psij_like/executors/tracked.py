@@ -301,6 +301,13 @@ class TrackedJobExecutor(JobExecutor):
         with file_trouble(self._store.directory):
             return described(told, status, usage)
 
+    def submitted_script(self, job: Target) -> str | None:
+        """See `JobExecutor.submitted_script`."""
+        native_id = self._native_id(job, "asked about")
+        with file_trouble(self._store.directory):
+            files = self._told(native_id).files
+            return files.submission.script() if files is not None else None
+
     def user_jobs(self) -> builtins.list[JobInfo]:
         """See `JobExecutor.user_jobs`."""
         with file_trouble(self._store.directory):

@@ -151,8 +151,8 @@ class Lsf(Backend):
     def reports(self, result: Result) -> Mapping[str, Report]:
         """See `Backend.reports`. The exit code tells more of the ids that were asked for than of the answer."""
         if "is not a valid field name" in result.stderr:
-            self._fields = _FIELDS  # next time
-            raise Unavailable(str(result))
+            self._fields = _FIELDS
+            raise Unavailable(str(result), again=True)
         return self._told(records(result))
 
     def _told(self, records: Iterable[Mapping[str, str]]) -> Mapping[str, Report]:

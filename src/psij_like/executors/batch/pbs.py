@@ -111,8 +111,8 @@ class Pbs(Qsub):
 
     def _jobs(self, result: Result) -> dict[str, dict[str, Any]]:
         if "not configured to maintain job history" in result.stderr:
-            self._history = False  # next time
-            raise Unavailable(str(result))
+            self._history = False
+            raise Unavailable(str(result), again=True)
         try:
             said = json.loads(result.stdout) if result.exit_code in _PARTIAL else None
         except (ValueError, RecursionError):

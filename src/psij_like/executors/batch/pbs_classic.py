@@ -113,9 +113,10 @@ class PbsClassic(Qsub):
             held = native_state == "H" and "u" in holds
             state = _STATES.get(native_state)
             since = _number(job.findtext("start_time")) if state is JobState.ACTIVE else None
-            # Of jobs that had ended before it was submitted it takes no note, and has it wait for ever.
             waits_for = tuple(awaited(job.findtext("depend", ""))) if native_state == "H" and not held else ()
-            reason = Reason.HELD if held else None
+            # One that came after the wrong end of another waits for ever, as if for itself.
+            hopeless = any(other.native_id == native_id for other in waits_for)
+            reason = Reason.HELD if held else Reason.DEPENDENCY_FAILED if hopeless else None
             return Report(native_id, state, native_state, comment, reason, time=since, waits_for=waits_for)
         code, time = _number(job.findtext("exit_status")), _number(job.findtext("comp_time"))
 

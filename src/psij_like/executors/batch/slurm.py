@@ -218,7 +218,8 @@ class Slurm(Backend):
         whole = next((row for row in rows if row[0] == native_id), None)
         if whole is None:
             return None
-        memory = [found for row in rows if (found := size(row[3])) is not None]
+        own = (row for row in rows if row[0].partition(".")[0] == native_id)
+        memory = [found for row in own if (found := size(row[3])) is not None]
         return JobUsage(seconds(whole[1]), seconds(whole[2]), max(memory, default=None))
 
 
