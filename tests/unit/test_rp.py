@@ -109,7 +109,7 @@ def test_the_end_of_a_task_stands_and_queued_is_no_news_of_a_running_one() -> No
     assert tasks.take("a", "AGENT_SCHEDULING", None, None) is None
     assert tasks.take("a", "DONE", 0, None) is not None
     assert tasks.take("a", "FAILED", None, "pilot.0000 is final") is None
-    assert tasks.abandon(["a"]) == []
+    assert tasks.abandon(print) == []
 
 
 def test_a_cancel_of_nobodys_is_the_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,5 +155,6 @@ def test_tasks_are_abandoned_with_their_pilot() -> None:
         tasks.cancel("unknown")
     with pytest.raises(Unreachable, match="no pilot"):
         tasks.poll([job])
-    (report,) = tasks.abandon(["a", "unknown"])
+    tasks.expect("of another pilot", 60, print)
+    (report,) = tasks.abandon(closed)
     assert (report.state, report.reason) == (JobState.CANCELED, Reason.CANCELLED)

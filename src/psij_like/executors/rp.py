@@ -1,7 +1,8 @@
 """`rp`: RADICAL-Pilot, observed on 1.103. Jobs are tasks in a pilot: one allocation in which many of them run.
 
 The pilot is started with the first job, and ends with `close()`, at the end of `with executor:`, or with the program;
-jobs that run then are cancelled. A job that comes after its time limit starts another one. The executor's `url` is the
+jobs that run then are cancelled. Executors of a process that are alike share one. A job that comes after its time limit
+starts another one. The executor's `url` is the
 resource, as RADICAL-Pilot names it (`ornl.frontier`); `local.localhost` by default. `RPExecutorConfig` says how big the
 pilot is and how long it lives. Queue, account and reservation are the pilot's, so those of jobs are refused, as are
 dependencies.
@@ -30,7 +31,7 @@ from psij_like._engine.tracker import Pace, Tracker, shared_tracker
 from psij_like.capabilities import Capabilities
 from psij_like.exceptions import InvalidJobException, SubmitException
 from psij_like.executors._rp.config import RPExecutorConfig, rp_config
-from psij_like.executors._rp.pilot import Pilot
+from psij_like.executors._rp.pilot import Pilot, shared_pilot
 from psij_like.executors._rp.source import tasks
 from psij_like.executors.remembered import Told
 from psij_like.executors.tracked import Batch, TrackedJobExecutor
@@ -56,11 +57,11 @@ class RPJobExecutor(TrackedJobExecutor):
         where = str(self._config.work_directory)
         if re.search(r"[$`]", where):
             raise ValueError(f"work_directory: {where!r} holds $ or `, which RADICAL-Pilot would expand")
-        self._pilot = self._new_pilot()
+        self._pilot = self._shared_pilot()
 
-    def _new_pilot(self) -> Pilot:
+    def _shared_pilot(self) -> Pilot:
         directory = self._store.directory / "sessions"
-        return Pilot(self.url or "local.localhost", rp_config(self._config), directory, self._heard, self._abandon)
+        return shared_pilot(self.url or "local.localhost", rp_config(self._config), directory, _heard, _abandoned)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,14 +78,13 @@ class RPJobExecutor(TrackedJobExecutor):
         return ""
 
     def close(self) -> None:
-        """Cancel what still runs, and end the pilot. The next job starts another one."""
+        """Cancel what still runs, and end the pilot if no other executor uses it. The next job starts another one."""
         left = self._open_jobs()
         if left:
             self.cancel_bulk(left)
         for job in left:
             job.wait(_UNTIL_CANCELLED)
-        self._pilot.close()
-        self._abandon()
+        self._pilot.leave(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         try:
@@ -102,21 +102,10 @@ class RPJobExecutor(TrackedJobExecutor):
 
     def _start_afresh(self) -> None:
         super()._start_afresh()
-        self._pilot = self._new_pilot()
+        self._pilot = self._shared_pilot()
 
     def _tracker(self) -> Tracker:
-        return shared_tracker(self.name, lambda: Tracker(tasks(), _PACE))
-
-    def _heard(self, uid: str, state: str, exit_code: int | None, trouble: str | None) -> None:
-        report = tasks().take(uid, state, exit_code, trouble)
-        if report is not None:
-            self._tracker().report([report])
-
-    def _abandon(self) -> None:
-        """The pilot has ended, and so has all that ran in it."""
-        unfinished = self.list()
-        if unfinished:
-            self._tracker().report(tasks().abandon(unfinished))
+        return _follower()
 
     def _id_example(self) -> str:
         return "psij.0123456789abcdef0123456789abcdef"
@@ -142,7 +131,7 @@ class RPJobExecutor(TrackedJobExecutor):
             self._write_down(submission, plan)
             tasks().expect(uid, plan.walltime, self._pilot.cancel)
             try:
-                self._pilot.run(_task(uid, plan, submission))
+                self._pilot.run(self, _task(uid, plan, submission))
             except BaseException:
                 tasks().forget(uid)
                 raise
@@ -170,12 +159,30 @@ class RPJobExecutor(TrackedJobExecutor):
             try:
                 tasks().cancel(uid)
             except SubmitException as error:
-                failures[job] = error
+                if self._known(uid).end is None:
+                    failures[job] = error
         return failures
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         super()._ended(job, status)
         tasks().forget(str(job.native_id))
+
+
+def _follower() -> Tracker:
+    return shared_tracker("rp", lambda: Tracker(tasks(), _PACE))
+
+
+def _heard(uid: str, state: str, exit_code: int | None, trouble: str | None) -> None:
+    report = tasks().take(uid, state, exit_code, trouble)
+    if report is not None:
+        _follower().report([report])
+
+
+def _abandoned(pilot: Pilot) -> None:
+    """A pilot has ended, and so has all that ran in it."""
+    left = tasks().abandon(pilot.cancel)
+    if left:
+        _follower().report(left)
 
 
 def _uid(job_id: str) -> str:

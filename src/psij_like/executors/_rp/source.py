@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from psij_like._engine.evidence import Report
 from psij_like._engine.source import Unreachable
@@ -107,8 +107,10 @@ class Tasks:
             return Report(uid, known, state, signal=-exit_code, time=now)
         return Report(uid, known, state, exit_code=exit_code, time=now)
 
-    def abandon(self, uids: Iterable[str]) -> list[Report]:
-        """The pilot of tasks has ended: all that is to be said of those that have not."""
+    def abandon(self, cancel: Callable[[str], None]) -> list[Report]:
+        """The pilot with that `cancel` has ended: all that is to be said of its tasks that have not."""
+        with self._lock:
+            uids = [uid for uid, own in self._cancels.items() if own == cancel]
         return [report for uid in uids if (report := self.take(uid, "FAILED", None, None)) is not None]
 
     def poll(self, jobs: Sequence[Tracked]) -> Mapping[str, Report]:
