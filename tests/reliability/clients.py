@@ -1,4 +1,4 @@
-"""Clients that submit a job, or some at once, and do nothing then: forked from a process that has imported all they need.
+"""Clients that submit a job, or some at once, and do nothing then: forked from a process that has all imports done.
 
 `python -m reliability.clients`: executor's name and configuration, pickled, and then orders, one JSON array a line:
 for each job its number, command and arguments. The answer is the client's process id, once it is about to submit. An
