@@ -84,4 +84,8 @@ def test_the_provider_as_parsl_calls_it(runs: Mapping[str, Run], system: System)
 
 
 def test_a_block_whose_time_is_up_is_no_failure(runs: Mapping[str, Run], system: System) -> None:
-    assert runs["walltime"].facts() == {"states": ["TIMEOUT", "RUNNING"], "lost": "ManagerLost", "next": 16}
+    facts = runs["walltime"].facts()
+    first, second = facts.pop("states")
+    assert facts == {"lost": "ManagerLost", "next": 16}
+    assert first == "TIMEOUT"
+    assert second in ("PENDING", "RUNNING")  # the news of its start may be on its way while it works
