@@ -26,6 +26,9 @@ export PYTEST_ARGS CMD
 BENCH_ARGS ?=
 
 VERSIONS ?= trixie sid
+RELIABILITY_TESTS := tests/reliability tests/slurm/test_slurm_outages.py tests/executors/test_clients.py \
+    tests/executors/test_hostile_values.py tests/unit/test_doorbell.py tests/unit/test_evidence_random.py \
+    tests/unit/test_private_places.py tests/unit/test_late_cancel.py tests/unit/test_retry.py
 SLURM_TESTS := tests/executors tests/slurm/test_slurm_ends.py
 
 .PHONY: docs demo check test reliability reliability-here test-slurm-versions slurm-versions-here bench everything lint slurm-shell slurm-shell-here clean
@@ -83,7 +86,7 @@ endif
 PSIJ_RELIABILITY ?= full
 reliability reliability-here: export PSIJ_RELIABILITY := $(PSIJ_RELIABILITY)
 reliability-here: $(INSTALLED)
-	.venv/bin/python -m pytest tests/reliability $(PYTEST_ARGS)
+	.venv/bin/python -m pytest $(RELIABILITY_TESTS) $(PYTEST_ARGS)
 
 test-slurm-versions slurm-versions-here: export PSIJ_TEST_SLURM_RELEASES := $(VERSIONS)
 slurm-versions-here: $(INSTALLED)
