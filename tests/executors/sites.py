@@ -108,7 +108,7 @@ class Site:
 
 
 # What every job has in its environment.
-_OWN_VARIABLES = ("PSIJ_JOB_ID", "PSIJ_NODEFILE")
+_OWN_VARIABLES = ("PSIJ_JOB_ID", "PSIJ_NATIVE_ID", "PSIJ_NODEFILE")
 _USUAL = (
     *_OWN_VARIABLES,
     *(
