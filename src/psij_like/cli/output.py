@@ -62,12 +62,16 @@ def captured(spec: JobSpec, place: Path, prefix: str = "") -> dict[str, Path]:
 
 def paths(info: JobInfo) -> dict[str, Path]:
     """Where a job's output goes, by `stdout` and `stderr`; what goes nowhere, or is not known, is missing."""
-    spec, found = info.spec, {}
-    for name, variable in _VARIABLES.items() if spec is not None else ():
-        path = getattr(spec, name) or ((spec.environment or {}).get(variable) if spec is not None else None)
-        if path is not None and spec is not None:
-            text = str(path).replace("$${", "${").replace(_ID, info.native_id)
-            found[name.removesuffix("_path")] = Path(spec.directory or ".", text).expanduser().absolute()
+    spec = info.spec
+    found: dict[str, Path] = {}
+    if spec is None:
+        return found
+    for name, variable in _VARIABLES.items():
+        path, pattern = getattr(spec, name), (spec.environment or {}).get(variable)
+        if path is None and pattern is not None:
+            path = Path(pattern.replace("$${", "${").replace(_ID, info.native_id))
+        if path is not None:
+            found[name.removesuffix("_path")] = Path(spec.directory or ".", path).expanduser().absolute()
     return found
 
 
