@@ -29,6 +29,8 @@ def session(page: Path) -> str:
             program = []
         prompt = "$ " if token.info == "console" else ""
         commands += [line[len(prompt) :] for line in token.content.splitlines() if line.startswith(prompt)]
+        if token.info == "bash":
+            commands.append("cd")  # no file is left in the tree
     return "\n".join(["set -e", *commands, ""])
 
 
@@ -48,4 +50,5 @@ def test_the_first_page(shared_slurm: Callable[..., Cluster], tmp_path: Path, mo
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = [line for line in done.stdout.splitlines() if "pip" not in line]
-    assert told[-6:] == ["hello", "it ended with 3", "COMPLETED 0 exit", *["hello from Slurm"] * 3], done.stdout
+    greetings, squares = ["hello from Slurm"] * 3, [f"{n} squared is {n * n}" for n in (1, 2, 3)]
+    assert told[-9:] == ["hello", "it ended with 3", "COMPLETED 0 exit", *greetings, *squares], done.stdout
