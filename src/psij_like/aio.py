@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from psij_like.job import Job
@@ -12,6 +12,9 @@ from psij_like.job_status import JobStatus
 
 if TYPE_CHECKING:
     from psij_like.job_executor import JobExecutor
+
+
+_LOOK = 0.2  # seconds
 
 
 class _Listener:
@@ -55,14 +58,16 @@ async def end(job: Job) -> JobStatus:
     return job.status
 
 
-async def ends(jobs: Iterable[Job]) -> None:
-    """Wait until all jobs are final."""
-    await asyncio.gather(*(end(job) for job in jobs))
-
-
 async def leave(executor: JobExecutor, failed: bool) -> None:
     """What `async with executor` does at its end; see `JobExecutor.__exit__`."""
     jobs = executor._open_jobs()
     if failed and jobs:
         await asyncio.to_thread(executor.cancel_bulk, jobs)
-    await ends(jobs)
+    await asyncio.gather(*(_end_if_submitted(executor, job) for job in jobs))
+
+
+async def _end_if_submitted(executor: JobExecutor, job: Job) -> None:
+    while job.native_id is None and executor._is_open(job) and not job.status.final:
+        await asyncio.sleep(_LOOK)  # it may yet not be submitted
+    if job.native_id is not None:
+        await end(job)

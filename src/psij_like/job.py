@@ -166,7 +166,7 @@ class Job:
                 if self._waiters is None:
                     self._waiters = []
                 self._waiters.append(event)
-            if not event.wait(None if deadline is None else _seconds_until(deadline)):
+            if not event.wait(None if deadline is None else seconds_until(deadline)):
                 with _lock:
                     if self._waiters and event in self._waiters:
                         self._waiters.remove(event)
@@ -279,7 +279,8 @@ def checked_listener(listener: StatusListener | None) -> StatusListener | None:
     raise wrong_type("callback", listener, "a JobStatusCallback, a callable(job, status) or None")
 
 
-def _seconds_until(deadline: float) -> float:
+def seconds_until(deadline: float) -> float:
+    """How long it is until a moment of the monotonic clock; what is too long for the system is cut."""
     return min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)
 
 

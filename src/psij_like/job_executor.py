@@ -32,6 +32,7 @@ the work directory, whichever process submitted it."""
 
 DEFAULT_WORK_DIRECTORY = Path("~/.psij-like/work")
 DEFAULT_RETENTION = timedelta(days=30)
+_LOOK = timedelta(seconds=0.2)
 
 
 class JobExecutorConfig:
@@ -352,7 +353,10 @@ class JobExecutor(ABC):
         if kind is not None and jobs:
             self.cancel_bulk(jobs)
         for job in jobs:
-            job.wait()
+            while job.native_id is None and self._is_open(job) and not job.status.final:
+                job.wait(_LOOK)  # it may yet not be submitted
+            if job.native_id is not None:
+                job.wait()
 
     async def __aenter__(self) -> Self:
         """`async with executor`: as `with executor`, without blocking the event loop."""
@@ -366,6 +370,10 @@ class JobExecutor(ABC):
     def _open_jobs(self) -> builtins.list[Job]:
         """The unfinished jobs that were submitted or attached here, those that wait for their submission included."""
         return []
+
+    def _is_open(self, job: Job) -> bool:
+        """Whether it is one of these."""
+        return job in self._open_jobs()
 
     def _follow_here(self, job: Job) -> None:
         """In a forked child: follow a job that the parent submitted or attached.

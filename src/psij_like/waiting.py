@@ -8,7 +8,7 @@ from datetime import timedelta
 from time import monotonic
 
 from psij_like._checks import wrong_type
-from psij_like.job import Job, checked_job
+from psij_like.job import Job, checked_job, seconds_until
 
 
 def as_completed(jobs: Iterable[Job], timeout: timedelta | None = None) -> Iterator[Job]:
@@ -35,7 +35,7 @@ def _completed(waiting: dict[Job, None], seconds: float | None) -> Iterator[Job]
         _Watch(job, news).set()
     while waiting:
         try:
-            job = news.get(timeout=None if deadline is None else max(0.0, deadline - monotonic()))
+            job = news.get(timeout=None if deadline is None else seconds_until(deadline))
         except queue.Empty:
             raise TimeoutError(f"{len(waiting)} jobs were not final within {seconds:g} seconds") from None
         del waiting[job]

@@ -42,13 +42,18 @@ class Throttle:
                     if now >= deadline:
                         return 0
                     wait = deadline - now if wait is None else min(wait, deadline - now)
-                self._changed.wait(wait)
+                self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
 
     def leave(self, jobs: int) -> None:
         """So many jobs have ended, or were not submitted after all."""
         with self._changed:
             self._jobs -= jobs
             self._changed.notify_all()
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing pass for so long."""
+        with self._changed:
+            self._next = max(self._next, monotonic() + seconds)
 
     def admit(self, jobs: int) -> None:
         """So many jobs are behind it already."""

@@ -95,6 +95,11 @@ class LocalJobExecutor(TrackedJobExecutor):
 
     def _hand_over_all(self, batches: Iterable[Batch], failures: dict[Job, Exception]) -> None:
         """Ask for the starts of many jobs before the first answer is there."""
+        pairs = [pair for (pair,) in batches]
+        with self._handing_over([job for job, _ in pairs]):
+            self._start_all(pairs, failures)
+
+    def _start_all(self, pairs: Batch, failures: dict[Job, Exception]) -> None:
         under_way: deque[tuple[Job, Start, Attempt]] = deque()
         around = surroundings()
 
@@ -105,7 +110,7 @@ class LocalJobExecutor(TrackedJobExecutor):
             under_way.popleft()
 
         try:
-            for ((job, plan),) in batches:
+            for job, plan in pairs:
                 if self._not_waiting(job):
                     attempt = Attempt()
                     with self._collected(failures, [job], attempt):

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ from psij_like.exceptions import (
     SubmitException,
 )
 from psij_like.executors.remembered import Told, described, file_trouble, is_job_id, restored
+from psij_like.executors.under_way import UnderWay
 from psij_like.job import Job, checked_job
 from psij_like.job_executor import JobExecutor, JobExecutorConfig, Target, raise_failures, several
 from psij_like.job_info import JobInfo, JobUsage
@@ -64,6 +66,7 @@ class TrackedJobExecutor(JobExecutor):
         self._remember = self._ended  # made once, as all jobs hold it
         self._unknown: WeakValueDictionary[str, Job] = WeakValueDictionary()  # by id, those that may be submitted
         self._waiting: dict[Job, None] = {}  # for their turn to be submitted
+        self._under_way = UnderWay()
         instances.remember(self)
 
     # ---- for subclasses
@@ -113,8 +116,8 @@ class TrackedJobExecutor(JobExecutor):
     def submit(self, job: Job) -> None:
         """See `JobExecutor.submit`."""
         claimed: builtins.list[Job] = []
-        with self._attempting(claimed) as attempt:
-            checked_job(job)._claim(self)
+        with self._handing_over([checked_job(job)]), self._attempting(claimed) as attempt:
+            job._claim(self)
             claimed.append(job)
             self._hand_over([(job, self.plan(job))], attempt)
 
@@ -122,6 +125,9 @@ class TrackedJobExecutor(JobExecutor):
         """See `JobExecutor.submit_bulk`."""
         failures: dict[Job, Exception] = {}
         all_jobs = [checked_job(job) for job in several("jobs", jobs)]
+        twice = len(set(all_jobs)) < len(all_jobs) and Counter(all_jobs).most_common(1)[0][0]
+        if twice:
+            raise InvalidJobException(f"jobs: job {twice.id} is there more than once, and can be submitted once only")
         for start in range(0, len(all_jobs), _AT_ONCE):
             self._submit_part(all_jobs[start : start + _AT_ONCE], failures)
         if failures:
@@ -153,11 +159,25 @@ class TrackedJobExecutor(JobExecutor):
 
     def _hand_over_waiting(self, batch: Batch, failures: dict[Job, Exception]) -> None:
         """Hand over those jobs that still wait."""
-        left = [(job, plan) for job, plan in batch if self._not_waiting(job)]
-        if left:
-            members = [job for job, _ in left]
-            with self._collected(failures, members) as attempt:
-                self._hand_over(left, attempt)
+        with self._handing_over([job for job, _ in batch]):
+            left = [(job, plan) for job, plan in batch if self._not_waiting(job)]
+            if left:
+                with self._collected(failures, [job for job, _ in left]) as attempt:
+                    self._hand_over(left, attempt)
+
+    @contextlib.contextmanager
+    def _handing_over(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """Jobs are being handed over: those that somebody cancels meanwhile are cancelled afterwards."""
+        self._under_way.begin(jobs)
+        try:
+            yield
+        finally:
+            unwanted = [job for job in self._under_way.end(jobs) if job.native_id is not None]
+            if unwanted:
+                try:
+                    self.cancel_bulk(unwanted)
+                except SubmitException as error:
+                    _log.warning("jobs that were cancelled while they were submitted run: %s", error)
 
     @contextlib.contextmanager
     def _collected(
@@ -230,6 +250,8 @@ class TrackedJobExecutor(JobExecutor):
                     facts = {REASON: str(Reason.CANCELLED)}
                     status = JobStatus(JobState.CANCELED, message="cancelled before its submission", metadata=facts)
                     self._followed(job).publish(status, None)
+                elif not isinstance(job, str) and job.native_id is None and self._under_way.cancel(job):
+                    continue
                 elif isinstance(job, str) or not job.status.final:
                     native_ids[job] = self._native_id(job, "cancelled")
             except SubmitException as error:
@@ -268,7 +290,11 @@ class TrackedJobExecutor(JobExecutor):
         self._deliver_release(self._native_id(job, "released"))
 
     def _open_jobs(self) -> builtins.list[Job]:
-        return [*builtins.list(self._waiting), *builtins.list(self._unfinished)]
+        jobs = [*builtins.list(self._waiting), *self._under_way.all(), *builtins.list(self._unfinished)]
+        return builtins.list(dict.fromkeys(jobs))
+
+    def _is_open(self, job: Job) -> bool:
+        return job in self._waiting or job in self._unfinished or job in self._under_way.all()
 
     def list(self) -> builtins.list[str]:
         """See `JobExecutor.list`."""
@@ -388,7 +414,7 @@ class TrackedJobExecutor(JobExecutor):
         return plan
 
     def _start_afresh(self) -> None:
-        self._unfinished, self._waiting = {}, {}
+        self._unfinished, self._waiting, self._under_way = {}, {}, UnderWay()
         self._store.begin_anew()
 
     def _give_up_waiting(self) -> int:

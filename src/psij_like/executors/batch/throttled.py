@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from functools import partial
 
 from psij_like._engine import instances
+from psij_like._engine.plan import Plan
 from psij_like._engine.threads import in_background, in_parallel
 from psij_like._engine.throttle import Throttle
-from psij_like.exceptions import SubmissionUnknownException, SubmitException
+from psij_like.exceptions import InvalidJobException, SubmissionUnknownException, SubmitException
 from psij_like.executors.batch.config import BatchSchedulerExecutorConfig
 from psij_like.executors.tracked import Batch, TrackedJobExecutor
 from psij_like.job import Job
@@ -19,6 +20,7 @@ from psij_like.job_state import JobState
 from psij_like.job_status import REASON, JobStatus, Reason
 
 _log = logging.getLogger(__name__)
+_PAUSE = 2.0  # seconds, after a refusal for now that lasted longer than `retry_for`
 
 
 class ThrottledExecutor(TrackedJobExecutor):
@@ -77,21 +79,45 @@ class ThrottledExecutor(TrackedJobExecutor):
                 if 1 < room < self._fewest_together:
                     self._throttle.leave(room - 1)
                     room = 1
-                self._feed_together(left[:room])
-                left = left[room:]
+                left = [*self._feed_together(left[:room]), *left[room:]]
 
-    def _feed_together(self, batch: Batch) -> None:
-        """Submit jobs for which there is room; nobody is there any more to hear of an exception."""
+    def _feed_together(self, batch: Batch) -> list[tuple[Job, Plan]]:
+        """Submit jobs for which there is room; nobody is there any more to hear of an exception.
+
+        Those that are refused for now wait on, in their places.
+        """
         failures: dict[Job, Exception] = {}
-        self._hand_over_waiting(batch, failures)
+        try:
+            self._hand_over_waiting(batch, failures)
+        except Exception as stumble:
+            _log.exception("%d jobs could not be submitted; the others go on", len(batch))
+            failures.update({job: stumble for job, _ in batch if job.native_id is None and job.id not in self._unknown})
         self._throttle.leave(sum(job.native_id is None for job, _ in batch))
+        again: list[tuple[Job, Plan]] = []
         for job, error in failures.items():
             if isinstance(error, SubmissionUnknownException):
                 _log.warning("nobody knows whether job %s was submitted, `recover` finds that out: %s", job.id, error)
-                continue
-            facts = {REASON: str(Reason.LAUNCH_FAILED)}
-            status = JobStatus(JobState.FAILED, message=f"it was not submitted: {error}", metadata=facts)
-            self._followed(job).publish(status, None)
+            elif isinstance(error, SubmitException) and error.transient:
+                try:
+                    again.append(self._waits_on(job))
+                except (InvalidJobException, SubmitException) as reason:
+                    self._was_not_submitted(job, reason)
+            else:
+                self._was_not_submitted(job, error)
+        if again:
+            _log.info("%d jobs were refused for now, and wait on", len(again))
+            self._throttle.pause(_PAUSE)
+        return again
+
+    def _was_not_submitted(self, job: Job, error: Exception) -> None:
+        facts = {REASON: str(Reason.LAUNCH_FAILED)}
+        status = JobStatus(JobState.FAILED, message=f"it was not submitted: {error}", metadata=facts)
+        self._followed(job).publish(status, None)
+
+    def _waits_on(self, job: Job) -> tuple[Job, Plan]:
+        job._claim(self)
+        self._waiting[job] = None
+        return job, self.plan(job)
 
     def _ended(self, job: Job, status: JobStatus) -> None:
         own = self._unfinished.get(job) is not None
