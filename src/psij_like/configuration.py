@@ -87,6 +87,21 @@ class Configuration:
     ) -> None:
         self._files = list(files)
         self._said = {**environment, **given}
+        self._detected: Setting | None = None
+
+    def detect(self) -> str:
+        """The executor that is set, or else that of this machine's scheduler, for which the rest holds from then on.
+
+        Raises:
+            ValueError: none is set, and there are several.
+        """
+        from psij_like import plugins  # noqa: PLC0415 - only if it is asked for
+
+        name = self.value("executor")
+        if name is None:
+            name = plugins.detected_executor()
+            self._detected = Setting(name, "detected")
+        return str(name)
 
     @property
     def settings(self) -> dict[str, Setting]:
@@ -105,9 +120,10 @@ class Configuration:
         }
         profile = {**top, **self._said}.get("profile")
         of_profile = self._profile(profile) if profile is not None else {}
-        chosen = {**top, **of_profile, **self._said}
+        lowest = {} if self._detected is None else {"executor": self._detected}
+        chosen = {**lowest, **top, **of_profile, **self._said}
         executor = chosen.get("executor")
-        of_executor = self._table("executors", executor.value) if executor is not None else {}
+        of_executor = {} if executor is None else self._tables("executors", self._same_as(executor.value))
         return {**of_executor, **chosen}
 
     def value(self, name: str) -> Any:
@@ -177,6 +193,16 @@ class Configuration:
             )
         return self._table("profiles", profile.value)
 
+    def _same_as(self, executor: str) -> set[str]:
+        """All names of an executor, as far as a file has a table of such a name."""
+        from psij_like import plugins  # noqa: PLC0415 - only if it is asked for
+
+        described = {name for file in self._files for name in file.data.get("executors", {})}
+        return described & plugins.names_of(executor)
+
+    def _tables(self, kind: str, names: Iterable[str]) -> dict[str, Setting]:
+        return {key: value for name in sorted(names) for key, value in self._table(kind, name).items()}
+
     def _table(self, kind: str, name: str) -> dict[str, Setting]:
         found = {}
         for file in self._files:
@@ -206,7 +232,7 @@ def load(
     Raises:
         ConfigurationError: a file can not be read, or says something that is not known.
     """
-    files = [site, _user_file(environment), _project_file(here if here is not None else Path.cwd())]
+    files = [site, _user_file(environment), _project_file(here if here is not None else _here())]
     names = {"executor", "profile", *_GENERAL, *_DEFAULTS} - {"custom"}
     variables = {name: f"{_ENVIRONMENT}{name.upper()}" for name in names}
     return Configuration(
@@ -236,7 +262,16 @@ def _user_file(environment: Mapping[str, str]) -> Path | None:
     return Path(base, "psij-like", "config.toml")
 
 
-def _project_file(here: Path) -> Path | None:
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it does not exist any more
+        return None
+
+
+def _project_file(here: Path | None) -> Path | None:
+    if here is None:
+        return None
     return next((place / PROJECT for place in (here, *here.parents) if (place / PROJECT).exists()), None)
 
 

@@ -155,7 +155,7 @@ class JobExecutor(ABC):
             from psij_like import configuration  # noqa: PLC0415 - only if it is asked for
 
             configured = configuration.load()
-            name = configured.value("executor") or plugins.detected_executor()
+            name = configured.detect()
             url = url if url is not None else configured.value("url")
             config = config if config is not None else configured.executor_config()
         return plugins.executor_class(name, version_constraint)(url=url, config=config)

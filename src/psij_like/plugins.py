@@ -81,6 +81,13 @@ def detected_executor() -> str:
     return next(iter(found.values()), "local")
 
 
+def names_of(executor: str) -> set[str]:
+    """All names of an executor: that one, and those under which the same class is known."""
+    found = _found(_EXECUTORS)
+    classes = {entry.value for entry in found.get(executor, ())}
+    return {executor} | {name for name, entries in found.items() if classes & {entry.value for entry in entries}}
+
+
 def launcher_class(name: str, version_constraint: str | None = None) -> type[Launcher]:
     """The class of a launcher; of several versions the highest that matches.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
 import platform
 import socket
 import time
@@ -69,8 +70,15 @@ def write(executor: JobExecutor, job: Target, directory: Path) -> Path:
     directory = directory.expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}.json"
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_private(path, json.dumps(told, indent=1) + "\n")
     return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write what may hold secrets, as environments do, so that its user alone can read it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - not a path
+        file.write(text)
 
 
 def write_crate(told: dict[str, Any], directory: Path) -> None:
@@ -82,11 +90,10 @@ def write_crate(told: dict[str, Any], directory: Path) -> None:
         OSError: it can not be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "provenance.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_private(directory / "provenance.json", json.dumps(told, indent=1) + "\n")
     if told["script"] is not None:
-        (directory / "submit.sh").write_text(told["script"], encoding="utf-8")
-    text = json.dumps(crate(told), indent=1) + "\n"
-    (directory / "ro-crate-metadata.json").write_text(text, encoding="utf-8")
+        write_private(directory / "submit.sh", told["script"])
+    write_private(directory / "ro-crate-metadata.json", json.dumps(crate(told), indent=1) + "\n")
 
 
 def crate(told: dict[str, Any]) -> dict[str, Any]:

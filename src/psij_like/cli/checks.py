@@ -24,7 +24,7 @@ _POLLS_AFTER = 20.0  # seconds; news that comes earlier was told by the doorbell
 _RECORD_PATIENCE = 15.0
 _ACCOUNTS_LAG = 5.0  # seconds until accounting has heard of a job's end
 _SHOWN_LATE = 5.0  # seconds; network file systems show files late
-_SCRIPT = 'hostname; date +%s.%N; echo "$PSIJ_JOB_ID"'
+_SCRIPT = 'uname -n; date +%s.%N; echo "$PSIJ_JOB_ID"'
 
 
 class Finding(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from psij_like.cli.description import spec_from_defaults
-from psij_like.cli.options import executor_of, takes_executor, takes_json
+from psij_like.cli.options import Seconds, executor_of, takes_executor, takes_json
 
 if TYPE_CHECKING:
     from psij_like.cli.checks import Finding
@@ -28,7 +28,7 @@ _SIGNS = {"ok": ("ok   ", "green"), "note": ("note ", "yellow"), "wrong": ("WRON
 @click.option("-A", "--account", help="The account for it.")
 @click.option(
     "--patience",
-    type=click.FloatRange(1),
+    type=Seconds(1, 1e9),
     default=120.0,
     show_default=True,
     metavar="SECONDS",

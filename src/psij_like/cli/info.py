@@ -82,7 +82,7 @@ def _provenance(executor: JobExecutor, job: str, form: str, output: Path | None)
         elif form == "ro-crate":
             provenance.write_crate(record, output)
         else:
-            output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            provenance.write_private(output, json.dumps(record, indent=1) + "\n")
     except OSError as error:
         raise click.ClickException(f"the provenance can not be written: {error}") from error
 

@@ -52,6 +52,8 @@ class _Lazy(click.Group):
         except KeyboardInterrupt:
             click.echo(err=True)
             raise SystemExit(130) from None
+        except OSError as error:
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -16,7 +16,7 @@ from psij_like.cli.follow import exit_code
 from psij_like.cli.options import words
 from psij_like.cli.output import captured, tails
 from psij_like.cli.progress import progress
-from psij_like.cli.sweep import Parameters, filled
+from psij_like.cli.sweep import Parameters, filled, unused
 from psij_like.exceptions import BulkSubmitException, InvalidJobException
 from psij_like.job import Job
 from psij_like.job_state import JobState
@@ -49,6 +49,8 @@ class Campaign:
         self.history: dict[Job, list[JobStatus]] = {}
         self._trouble: Exception | None = None
         self._outputs: dict[Job, dict[str, Path]] = {}
+        for name in unused(data, parameters[0]):
+            click.echo(f"psij-like: the parameter {name!r} is used nowhere; {{{name}}} would stand for it", err=True)
         for each in parameters:
             try:
                 spec = spec_from_dict(filled(data, each))

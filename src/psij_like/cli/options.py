@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,6 +132,22 @@ def told() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds that somebody can wait."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType.convert`."""
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return found
+
+
+SECONDS = Seconds(0, 1e9)
+
+
 def executor_of(given: dict[str, Any], *, keep_files: bool = True) -> JobExecutor:
     """The executor that is meant. What is configured is put beside what was given, as `configured`.
 
@@ -139,13 +156,13 @@ def executor_of(given: dict[str, Any], *, keep_files: bool = True) -> JobExecuto
         keep_files: whether the files of jobs that have ended are kept, so that there is something to tell of these.
             They are in any case if the configuration asks for provenance.
     """
-    from psij_like import configuration, plugins  # noqa: PLC0415 - only if it is used
+    from psij_like import configuration  # noqa: PLC0415 - only if it is used
     from psij_like.job_executor import JobExecutor  # noqa: PLC0415
 
     names = ("executor", "profile", "url", "work_directory")
     try:
         given["configured"] = known = configuration.load({name: given.pop(name) for name in names})
-        name = known.value("executor") or plugins.detected_executor()
+        name = known.detect()
         config = known.executor_config(keep_files=keep_files or known.value("provenance") is not None)
         return JobExecutor.get_instance(name, url=known.value("url"), config=config)
     except ValueError as error:

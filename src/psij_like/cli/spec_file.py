@@ -51,11 +51,34 @@ def _yaml(text: str, name: str) -> Any:
     except ImportError as error:
         raise click.ClickException(f"{error}; to read YAML: pip install 'psij-like[cli]'") from error
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_loader(yaml))  # noqa: S506 - it is a safe one
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where is not None else ""
         raise click.UsageError(f"{name} is neither JSON nor YAML{line}: {getattr(error, 'problem', error)}") from error
+
+
+def _loader(yaml: Any) -> Any:
+    """A safe loader to which `1:30` is a text, as in YAML 1.2, and no number of minutes."""
+    kind: Any = type("Loader", (yaml.SafeLoader,), {})
+    sixties = re.compile(r"^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$")
+    numbers = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+    kind.yaml_implicit_resolvers = {
+        first: [(tag, _Without(pattern, sixties) if tag in numbers else pattern) for tag, pattern in resolvers]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return kind
+
+
+class _Without:
+    """A pattern that does not match what another one matches."""
+
+    def __init__(self, pattern: re.Pattern[str], other: re.Pattern[str]) -> None:
+        self._pattern, self._other = pattern, other
+
+    def match(self, text: str) -> re.Match[str] | None:
+        """As `re.Pattern.match`."""
+        return None if self._other.match(text) else self._pattern.match(text)
 
 
 def directives_of(text: str, name: str, command: click.Command) -> dict[str, Any]:

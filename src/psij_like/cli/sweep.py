@@ -16,7 +16,7 @@ Parameters = Mapping[str, str]
 
 _MOST = 1_000_000
 _OPTIONS = ("repeat", "sweep", "grid")
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile(r"(?<!\$)\{(\w+)\}")  # ${NAME} is a variable of a shell's
 
 
 def takes_sweep(function: Function) -> Function:
@@ -75,6 +75,11 @@ def filled(data: Any, parameters: Parameters) -> Any:
     return [filled(value, parameters) for value in data] if isinstance(data, list | tuple) else data
 
 
+def unused(data: Any, parameters: Parameters) -> list[str]:
+    """The names of parameters that stand nowhere in a description."""
+    return [name for name in parameters if name != "i" and filled(data, {name: ""}) == data]
+
+
 def _values(text: str) -> tuple[str, Sequence[str]]:
     name, sign, values = text.partition("=")
     if not sign or not re.fullmatch(r"\w+", name):
@@ -92,6 +97,8 @@ def _lines(path: str) -> list[Parameters]:
         raise click.BadParameter(f"{path} has no line below that with the names", param_hint="--sweep")
     names = [name.strip() for name in rows[0]]
     for name in names:
+        if names.count(name) > 1:
+            raise click.BadParameter(f"{path}: several columns are called {name!r}", param_hint="--sweep")
         if not re.fullmatch(r"\w+", name):
             raise click.BadParameter(f"{path}: {name!r} in its first line is no name", param_hint="--sweep")
     for number, row in enumerate(rows[1:], start=2):

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from psij_like.cli.follow import exit_code, write_provenance
-from psij_like.cli.options import executor_of, takes_executor, takes_json, takes_provenance, told, words
+from psij_like.cli.options import SECONDS, executor_of, takes_executor, takes_json, takes_provenance, told, words
 
 
 @click.command
 @takes_executor
 @takes_json
-@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="How long at most.  [default: no limit]")
+@click.option("--timeout", type=SECONDS, metavar="SECONDS", help="How long at most.  [default: no limit]")
 @takes_provenance
 @click.argument("jobs", nargs=-1, required=True)
 def command(as_json: bool, timeout: float | None, provenance: str | None, jobs: tuple[str, ...], **given: Any) -> None:
