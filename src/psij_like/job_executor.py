@@ -141,24 +141,34 @@ class JobExecutor(ABC):
 
         Args:
             name: such as "local" or "slurm"; see `get_executor_names`. None: what is configured (see
-                `psij_like.configuration`), with what is set for it there, or else that of the scheduler which this
-                machine has, or else `local`.
+                `psij_like.configuration`), or else that of the scheduler which this machine has, or else `local`.
             version_constraint: such as "> 0.0.2, != 0.0.4"; the highest version that matches is used.
-            url: which instance of the backend, for those that have several.
-            config: how to work.
+            url: which instance of the backend, for those that have several; what is configured if None.
+            config: how to work; with the work directory and templates that are configured, if None.
 
         Raises:
             ValueError: no executor of this name, or none of a matching version; the message lists what there is. Or no
                 name is given, and there are several schedulers, or the configuration is wrong.
         """
-        if name is None:
-            from psij_like import configuration  # noqa: PLC0415 - only if it is asked for
+        cls, url, config = JobExecutor._chosen(name, version_constraint, url, config)
+        return cls(url=url, config=config)
 
-            configured = configuration.load()
-            name = configured.detect()
-            url = url if url is not None else configured.value("url")
-            config = config if config is not None else configured.executor_config()
-        return plugins.executor_class(name, version_constraint)(url=url, config=config)
+    @staticmethod
+    def _chosen(
+        name: str | None, version_constraint: str | None, url: str | None, config: JobExecutorConfig | None
+    ) -> tuple[type[JobExecutor], str | None, JobExecutorConfig | None]:
+        """The class that is meant, and what it is made with."""
+        if name is not None and config is not None:
+            return plugins.executor_class(name, version_constraint), url, config
+        from psij_like import configuration  # noqa: PLC0415 - it takes a while to import
+
+        if name is not None:
+            plugins.executor_class(name, version_constraint)  # a wrong one is told before anything is read
+        configured = configuration.load({"executor": name})
+        cls = plugins.executor_class(configured.detect(), version_constraint)
+        if url is None and cls._TAKES_URL_:
+            url = configured.value("url")
+        return cls, url, config if config is not None else configured.executor_config()
 
     @staticmethod
     def get_executor_names() -> set[str]:

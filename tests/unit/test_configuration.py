@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from psij_like import JobExecutor, JobExecutorConfig
 from psij_like.configuration import Configuration, ConfigurationError, load
 
 
@@ -118,3 +119,12 @@ def test_the_users_file_is_in_the_home_directory_by_default(places: Places, tmp_
     assert places.values() == {"executor": "flux"}
     places.environment = {}
     assert places.values() == {}
+
+
+def test_a_named_executor_works_where_it_is_configured_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "psij-like.toml").write_text('[executors.slurm]\nwork_directory = "/site/work"\nurl = "nowhere"\n')
+    assert JobExecutor.get_instance("slurm").config.work_directory == Path("/site/work")
+    assert JobExecutor.get_instance("local").config.work_directory == Path("~/.psij-like/work").expanduser()
+    own = JobExecutorConfig(work_directory=tmp_path)
+    assert JobExecutor.get_instance("slurm", config=own).config.work_directory == tmp_path

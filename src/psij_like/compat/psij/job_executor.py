@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import psij_like
-from psij_like import plugins
 from psij_like.job_executor import JobExecutorConfig
 
 from .job import known_job
@@ -38,9 +37,8 @@ class JobExecutor(psij_like.JobExecutor):
         config: JobExecutorConfig | None = None,
     ) -> psij_like.JobExecutor:
         """See `psij_like.JobExecutor.get_instance`."""
-        if name is None:
-            name = psij_like.JobExecutor.get_instance().name
-        return _compatible(plugins.executor_class(name, version_constraint))(url=url, config=config)
+        cls, url, config = psij_like.JobExecutor._chosen(name, version_constraint, url, config)
+        return _compatible(cls)(url=url, config=config)
 
     def submit(self, job: psij_like.Job) -> None:
         """See `psij_like.JobExecutor.submit`."""
