@@ -142,7 +142,7 @@ def test_clients_that_are_killed_while_they_submit(
         leave_orphans(world, site, clients, cluster, at_random)
     found = recovered(site, config, cluster)
     until(lambda: is_quiet(site, cluster, config.work_directory), 120, "before all was quiet")
-    assert len(found) >= len(world.numbers) // 4
+    assert together > 1 or len(found) >= len(world.numbers) // 4  # else clients may live to see the ends of some
     world.check(found)
 
 

@@ -131,3 +131,15 @@ def test_waiting_as_long_as_can_be_said(make: Make) -> None:
     make(max_queued=1, submit_timeout=1e300).submit(job)
     assert list(as_completed([job], timedelta.max)) == [job]
     completed(job)
+
+
+def test_a_list_that_lags_brings_no_ended_job_back(make: Make, cluster: SimulatedCluster) -> None:
+    job = Job(shell("exit 3"))
+    executor = make()
+    cluster.lag(60)
+    executor.submit(job)
+    assert ended(job).exit_code == 3
+    until(lambda: not executor.list())
+    (told,) = [one for one in make().user_jobs() if one.native_id == job.native_id]
+    assert told.status is not None
+    assert (told.status.state, told.status.exit_code) == (JobState.FAILED, 3)

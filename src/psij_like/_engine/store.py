@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -277,6 +277,20 @@ class Store:
     def ended(self) -> set[str]:
         """The ids of all jobs of which the end is in a ledger."""
         return {line["job_id"] for line in self._lines('"state"')}
+
+    def ends(self, native_ids: Collection[str]) -> dict[str, JobStatus]:
+        """The remembered ends of jobs, by their native ids; none of an id that was used again since."""
+        newest: dict[str, dict[str, Any]] = {}
+        for line in self._lines() if native_ids else ():
+            native_id = str(line.get("native_id"))
+            if native_id in native_ids and line["noted"] >= newest.get(native_id, line)["noted"]:
+                newest[native_id] = line
+        found = {}
+        for native_id, line in newest.items():
+            if "state" in line:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    found[native_id] = status_from_dict(line)
+        return found
 
     def native_id(self, job_id: str) -> str | None:
         """The native id of a job, by its own: from the ledgers, else from the claim that the running job has made."""

@@ -21,6 +21,7 @@ from psij_like._engine.threads import begin
 _log = logging.getLogger(__name__)
 
 _PROGRAM = "psij_like._engine.supervisor"
+_CAN_NOT_START = f"the supervisor of local jobs can not start; `python -m {_PROGRAM}` tells why"
 _START_LIMIT = 30.0  # seconds for a supervisor to start and for a request to be answered
 
 
@@ -119,6 +120,7 @@ class SupervisorClient:
         self._lock = threading.Lock()
         self._sends = False
         self._socket: socket.socket | None = None
+        self._ready = False  # it has said so
         self._base: dict[str, str] | None = None
         self._starts: dict[str, Start] = {}  # that were sent
         self.jobs: set[str] = set()
@@ -188,6 +190,8 @@ class SupervisorClient:
         except OSError as error:  # what lacks its end is not acted upon, and nothing can follow it
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+            if not self._ready:
+                raise OSError(_CAN_NOT_START) from error
             raise ConnectionError(f"the supervisor of local jobs has gone: {error}") from error
 
     def _failed(self, start: Start, error: Exception) -> None:
@@ -219,6 +223,7 @@ class SupervisorClient:
                     )
                 if_it_fails.callback(supervisor.wait)
                 if_it_fails.callback(supervisor.kill)
+                self._ready = False
                 begin(partial(self._listen, ours, supervisor.pid), "psij-like local news")
                 if_it_fails.pop_all()
             supervisor.returncode = 0  # it is to outlive us: nobody else waits for it
@@ -228,12 +233,11 @@ class SupervisorClient:
     # ---- the thread that listens
 
     def _listen(self, connection: socket.socket, supervisor: int) -> None:
-        ready = False
         with contextlib.suppress(OSError), connection.makefile("rb") as lines:
             for line in lines:
                 message = json.loads(line)
                 if "ready" in message:
-                    ready = True
+                    self._ready = True
                 elif "end" in message:
                     self.jobs.discard(message["job"])
                     self._news(message["end"])
@@ -246,9 +250,8 @@ class SupervisorClient:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(supervisor, 0)
         gone = SupervisorLost("the supervisor of local jobs has gone")
-        never_came = OSError(f"the supervisor of local jobs can not start: see `{sys.executable} -m {_PROGRAM}`")
         for start in lost.values():
-            start.fail(gone if ready else never_came)
+            start.fail(gone if self._ready else OSError(_CAN_NOT_START))
         self._news(None)
 
     def _answered(self, message: Mapping[str, Any]) -> None:

@@ -339,14 +339,17 @@ class TrackedJobExecutor(JobExecutor):
         with file_trouble(self._store.directory):
             known = {tracked: told for told, tracked in self._all_told()}
         listed = self._listing()
-        known_ids = {told.native_id for told in known.values()}
+        others = (listed or {}).keys() - {told.native_id for told in known.values()}
+        with file_trouble(self._store.directory):
+            ends = self._store.ends(others)  # a list may lag behind
         for native_id in listed or ():
-            if native_id not in known_ids:
+            if native_id in others and native_id not in ends:
                 known[Tracked(self._followed(Job()), native_id)] = Told(native_id)
         names = {tracked: tracked.native_id for tracked in known}
         with file_trouble(self._store.directory):
             found = inquire(self._tracker().source, [*known], self._tracker().patience, listed)
-            return [described(told, found[names[tracked]]) for tracked, told in known.items()]
+            told = [described(told, found[names[tracked]]) for tracked, told in known.items()]
+            return [*told, *(described(Told(native_id), end) for native_id, end in ends.items())]
 
     @abstractmethod
     def _all_told(self) -> Iterator[tuple[Told, Tracked]]:
