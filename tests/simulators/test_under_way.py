@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from executors.support import completed, ended, shell, until
+from executors.support import active, completed, ended, shell, until, until_released
 from psij_like import InvalidJobException, Job, JobExecutor, JobState, as_completed, wait_all
 from psij_like._engine.delivery import Delivery
 from psij_like.executors.batch.batch_scheduler_executor import BatchSchedulerExecutorConfig
@@ -133,11 +133,14 @@ def test_waiting_as_long_as_can_be_said(make: Make) -> None:
     completed(job)
 
 
-def test_a_list_that_lags_brings_no_ended_job_back(make: Make, cluster: SimulatedCluster) -> None:
-    job = Job(shell("exit 3"))
+def test_a_list_that_lags_brings_no_ended_job_back(make: Make, cluster: SimulatedCluster, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    job = Job(shell(f"{until_released(go)}; exit 3"))
     executor = make()
-    cluster.lag(60)
     executor.submit(job)
+    active(job)
+    cluster.lag(60)
+    go.touch()
     assert ended(job).exit_code == 3
     until(lambda: not executor.list())
     (told,) = [one for one in make().user_jobs() if one.native_id == job.native_id]
