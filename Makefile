@@ -77,10 +77,10 @@ everything: $(INSTALLED)
 else
 everything: $(INSTALLED) lint
 	@.venv/bin/python -m pytest -m slurm >.slurm.log 2>&1 & slurm=$$!; \
-	.venv/bin/python -m pytest -m '(simulated or beside) and not slurm' >.beside.log 2>&1 & beside=$$!; \
-	.venv/bin/python -m pytest -m 'not slurm and not simulated and not beside'; code=$$?; \
+	.venv/bin/python -m pytest -m 'simulated and not slurm' >.simulated.log 2>&1 & simulated=$$!; \
+	.venv/bin/python -m pytest -m 'not slurm and not simulated'; code=$$?; \
 	wait $$slurm || code=1; echo; echo 'On real Slurm:'; cat .slurm.log; \
-	wait $$beside || code=1; echo; echo 'On simulated schedulers, and edges:'; cat .beside.log; exit $$code
+	wait $$simulated || code=1; echo; echo 'On simulated schedulers:'; cat .simulated.log; exit $$code
 endif
 
 PSIJ_RELIABILITY ?= full

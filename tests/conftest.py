@@ -24,7 +24,6 @@ settings.register_profile(
 settings.load_profile("beside others")
 
 TESTS = Path(__file__).parent
-BESIDE = frozenset(
     {"cli", "dashboard", "docs", "integrations", "rpc"}
 )  # folders of tests that need no scheduler for long
 SLURM_FIXTURES = frozenset({"shared_slurm", "slurm_cluster", "start_slurm"})
@@ -53,8 +52,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: -m slow runs it"))
         if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slurm)
-        elif BESIDE & set(item.path.relative_to(TESTS).parts) and item.get_closest_marker("slurm") is None:
-            item.add_marker(pytest.mark.beside)
 
 
 def _started(accounting: bool, **options: int | str) -> Cluster:

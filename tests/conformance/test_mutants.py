@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,15 @@ def slurm() -> Iterator[SimulatedCluster]:
         yield cluster
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+def _chosen() -> Iterator[Any]:
+    """One of each class of statements; the others when slow tests are asked for."""
+    seen: set[str] = set()
+    for name, (number, *_) in MUTANTS.items():
+        yield pytest.param(name, marks=[pytest.mark.slow] if number[0] in seen else [])
+        seen.add(number[0])
+
+
+@pytest.mark.parametrize("name", _chosen())
 def test_a_mutant_is_noticed(name: str, tmp_path: Path, slurm: SimulatedCluster) -> None:
     number, executor, _ = MUTANTS[name]
     (tmp_path / "sitecustomize.py").write_text("import conformance.mutants\n")

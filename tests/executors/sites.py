@@ -104,7 +104,8 @@ class Site:
     @property
     def marks(self) -> list[pytest.MarkDecorator]:
         marks = {"simulated": pytest.mark.simulated} | dict.fromkeys(_SLURMS, pytest.mark.slurm)
-        return [marks[self.place]] if self.place in marks else []
+        more = [pytest.mark.slow] if self.id == "slurm-simulated" else []  # the real ones are tried in its place
+        return [marks[self.place], *more] if self.place in marks else []
 
 
 # What every job has in its environment.

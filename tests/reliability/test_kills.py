@@ -30,8 +30,9 @@ TOGETHER: tuple[str, ...] = ("local", "slurm-simulated")
 if KILLS > 5:
     ALONE += ("pbs_classic-simulated", "cobalt-simulated", "flux-simulated")
     TOGETHER = ALONE
+SIMULATED = pytest.mark.simulated
 CHOSEN = [
-    pytest.param(site, size, id=f"{site.id}-{size}", marks=site.marks)
+    pytest.param(site, size, id=f"{site.id}-{size}", marks=SIMULATED if site.place == "simulated" else site.marks)
     for size, ids in ((1, ALONE), (3, TOGETHER))
     for site in SITES
     if site.id in ids
