@@ -23,9 +23,6 @@ settings.register_profile(
 )
 settings.load_profile("beside others")
 
-TESTS = Path(__file__).parent
-    {"cli", "dashboard", "docs", "integrations", "rpc"}
-)  # folders of tests that need no scheduler for long
 SLURM_FIXTURES = frozenset({"shared_slurm", "slurm_cluster", "start_slurm"})
 
 
