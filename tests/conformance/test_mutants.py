@@ -33,7 +33,7 @@ def _chosen() -> Iterator[Any]:
         seen.add(number[0])
 
 
-@pytest.mark.parametrize("name", _chosen())
+@pytest.mark.parametrize("name", list(_chosen()))
 def test_a_mutant_is_noticed(name: str, tmp_path: Path, slurm: SimulatedCluster) -> None:
     number, executor, _ = MUTANTS[name]
     (tmp_path / "sitecustomize.py").write_text("import conformance.mutants\n")
