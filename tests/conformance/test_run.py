@@ -105,6 +105,20 @@ def test_grid_engine_passes(grid_engine: GridEngine, tmp_path: Path, server: Ser
     shown(server, passed(ran, tmp_path, "grid_engine"))
 
 
+def test_jobs_run_below_the_home_directory_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    command = [*PSIJ, "run", "--executor", "local", "--only", "quick_start"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert (home / ".psij-like" / "conformance" / "runs").is_dir()
+    assert list(here.iterdir()) == []
+
+
 def test_only_what_is_meant_runs(tmp_path: Path) -> None:
     ran = suite(tmp_path, "local", "--only", "C2", "--only", "odd_name")
     assert ran.returncode == 0
@@ -192,7 +206,7 @@ def test_hostile_text_is_shown_as_text(hostile: Report) -> None:
 
 def test_a_third_party_runs_it_with_pytest(tmp_path: Path) -> None:
     suite = ["-p", "psij_like.conformance.plugin", "--pyargs", "psij_like.conformance.suite"]
-    options = ["--psij-executor", "local", "--psij-directory", str(tmp_path), "-k", "test_wait or test_list"]
+    options = ["--psij-executor", "local", "--psij-directory", "relative", "-k", "test_wait or test_list"]
     command = [sys.executable, "-m", "pytest", *suite, *options, "-c", os.devnull]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -88,15 +88,13 @@ def run(only: tuple[str, ...], report: Path | None, **given: Any) -> None:
         from psij_like.conformance.settings import Settings, parse_custom  # noqa: PLC0415
     except ImportError as error:
         raise _extra(error) from error
-    try:
-        given["custom"] = parse_custom(given["custom"])
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     if given["directory"] is None:
         del given["directory"]
-    else:
-        given["directory"] = given["directory"].expanduser().absolute()
-    sys.exit(runner.run(Settings(**given), only, report))
+    try:
+        settings = Settings(**given | {"custom": parse_custom(given["custom"])})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(runner.run(settings, only, report))
 
 
 @command.command

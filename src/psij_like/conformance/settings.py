@@ -21,10 +21,13 @@ class Settings:
         account: for all jobs.
         reservation: for all jobs.
         custom: custom attributes of all jobs.
-        directory: where jobs run and are remembered; the nodes must see it too.
+        directory: where jobs run and are remembered; the nodes must see it too. It is made absolute, `~` expanded.
         nodes: how many nodes a job may have; some jobs ask for two then.
         time_limit: the shortest time limit that the site allows, in minutes.
         patience: how long a job may take from its submission to its end, in seconds: queues may be slow.
+
+    Raises:
+        ValueError: the directory is below the home of somebody who is not known.
     """
 
     executor: str
@@ -38,6 +41,12 @@ class Settings:
     nodes: int = 1
     time_limit: float = 1.0
     patience: float = 3600.0
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "directory", self.directory.expanduser().absolute())
+        except RuntimeError as error:
+            raise ValueError(f"directory {self.directory}: {error}") from error
 
     def new_executor(self) -> JobExecutor:
         """An executor with nobody else's jobs.
