@@ -178,7 +178,7 @@ def upload(
         click.echo(json.dumps(told, indent=1))
     if show:
         return
-    token = os.environ.get("PSIJ_DASHBOARD_TOKEN", "")
+    token = os.environ.get("PSIJ_DASHBOARD_TOKEN", "").strip()
     if not token:
         raise click.ClickException("PSIJ_DASHBOARD_TOKEN is not set; the dashboard's owner makes the token of a site")
     if not yes:
