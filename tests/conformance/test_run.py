@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from psij_like.testing import SimulatedCluster
 from spec.conftest import complaints
 
 PSIJ = [sys.executable, "-c", "from psij_like.cli.main import main; main()", "conformance"]
+# It may have been started with the signal ignored, as in the background of a script.
+HEEDING = [*PSIJ[:2], f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {PSIJ[2]}"]
 SIMULATED: dict[str, dict[str, Any]] = {
     "slurm": {},
     "pbs": {},
@@ -156,6 +159,22 @@ def test_what_can_not_begin_says_why(
     assert not (tmp_path / "report" / "report.json").exists()
 
 
+def test_a_run_that_can_not_begin_leaves_no_report_of_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    for name in ("report.json", "report.html", "junit.xml"):
+        (tmp_path / "report" / name).write_text("of an earlier one")
+    assert suite(tmp_path, "local", "--only", "nothing-like-it").returncode == 5
+    left = {path.name: path.read_text() for path in (tmp_path / "report").iterdir()}
+    assert "report.json" not in left and "of an earlier one" not in left.values()
+
+
+def test_a_report_that_can_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = suite(tmp_path, "local", "--only", "quick_start", "--report", str(tmp_path / "file" / "report"))
+    assert (ran.returncode, "Traceback" in ran.stderr) == (4, False)
+    assert f"the report can not be written into {tmp_path / 'file' / 'report'}" in ran.stderr
+
+
 @pytest.mark.simulated
 def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
     with SimulatedCluster("slurm", seed=1) as cluster:
@@ -169,10 +188,8 @@ def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
 def test_an_interrupted_run_leaves_no_job_behind(tmp_path: Path) -> None:
     with SimulatedCluster("slurm", seed=1) as cluster:
         where = ["--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")]
-        # It may have been started with the signal ignored, as in the background of a script.
-        heeding = [*PSIJ[:2], f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {PSIJ[2]}"]
         process = subprocess.Popen(
-            [*heeding, "conformance", "run", "--executor", "slurm", *where], stderr=subprocess.PIPE, text=True
+            [*HEEDING, "conformance", "run", "--executor", "slurm", *where], stderr=subprocess.PIPE, text=True
         )
         until(lambda: len(cluster.run("squeue", "-h").stdout.splitlines()) > 5)
         process.send_signal(signal.SIGINT)
@@ -184,6 +201,40 @@ def test_an_interrupted_run_leaves_no_job_behind(tmp_path: Path) -> None:
     assert not report["complete"]
     assert "unfinished" in {result["outcome"] for result in report["results"]}
     assert len(report["results"]) > 70
+
+
+@pytest.mark.simulated
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_job_is_not_left_behind(number: int, tmp_path: Path) -> None:
+    with SimulatedCluster("slurm", seed=1) as cluster:
+        cluster.fault("sbatch", kind="slow", seconds=1.5)
+        where = ["--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")]
+        process = subprocess.Popen([*HEEDING, "conformance", "run", "--executor", "slurm", *where])
+        until(lambda: list((tmp_path / "jobs").glob("jobs/*/*/*")) != [])  # it is being submitted
+        process.send_signal(number)
+        assert process.wait(60) == 2
+        assert cluster.run("squeue", "-h").stdout == ""
+    assert list((tmp_path / "jobs" / "runs").iterdir()) == []
+    assert list((tmp_path / "jobs" / "jobs").rglob("submit.*")) == []
+    report = report_of(tmp_path)
+    assert (report["complete"], {result["outcome"] for result in report["results"]}) == (False, {"unfinished"})
+
+
+@pytest.mark.simulated
+def test_a_first_job_of_which_nobody_knows_is_found_out_and_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatedCluster("slurm", seed=1, nodes=1, slots=1) as cluster:
+        cluster.run("sbatch", "--wrap=sleep 600")  # nothing else can start
+        dying = tmp_path / "bin" / "sbatch"
+        dying.parent.mkdir()
+        dying.write_text(f"#!/bin/sh\n'{shutil.which('sbatch')}' \"$@\"\nkill -9 $$\n")
+        dying.chmod(0o755)
+        monkeypatch.setenv("PATH", str(dying.parent), prepend=os.pathsep)
+        ran = suite(tmp_path, "slurm")
+        assert ran.returncode == 4, ran.stdout
+        assert "may have been accepted" in ran.stderr
+        assert cluster.run("squeue", "-h", "-o", "%T").stdout == "RUNNING\n"
 
 
 @pytest.fixture
