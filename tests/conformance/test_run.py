@@ -225,7 +225,7 @@ def test_a_first_job_of_which_nobody_knows_is_found_out_and_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SimulatedCluster("slurm", seed=1, nodes=1, slots=1) as cluster:
-        cluster.run("sbatch", "--wrap=sleep 600")  # nothing else can start
+        cluster.run("sbatch", "--output=/dev/null", "--wrap=sleep 600")  # nothing else can start
         dying = tmp_path / "bin" / "sbatch"
         dying.parent.mkdir()
         dying.write_text(f"#!/bin/sh\n'{shutil.which('sbatch')}' \"$@\"\nkill -9 $$\n")
