@@ -140,6 +140,10 @@ def test_only_what_is_meant_runs(tmp_path: Path) -> None:
         (["--executor", "slurm"], 4, "sbatch"),
         ([], 2, "--executor"),
         (["--executor", "local", "--patience", "0"], 2, "patience"),
+        (["--executor", "local", "--patience", "nan"], 2, "patience: nan is no length of time"),
+        (["--executor", "local", "--time-limit", "inf"], 2, "time_limit: inf is no length of time"),
+        (["--executor", "local", "--launcher", "srnu"], 2, "srun"),
+        (["--executor", "local", "--custom", "local.x=a\nb"], 2, "a line break"),
     ],
 )
 def test_what_can_not_begin_says_why(

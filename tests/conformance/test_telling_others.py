@@ -223,6 +223,18 @@ def test_a_ci_is_told_what_was_asked_for(kind: str, tmp_path: Path) -> None:
     assert path.read_text() == text
 
 
+def test_a_ci_that_can_not_be_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = [*PSIJ, "install", "github", "--executor=local", "--into", str(tmp_path / "file" / "project")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, "Traceback" in ran.stderr) == (1, False)
+    assert f"nothing can be written into {tmp_path / 'file' / 'project'}" in ran.stderr
+    command = [*PSIJ, "install", "gitlab", "--executor=local", "--custom", "local.x=a\nb", "--show"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "a line break" in ran.stderr
+
+
 def test_the_script_for_cron_runs(tmp_path: Path, dashboard: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["--executor=local", f"--directory={tmp_path / 'jobs'}"]
     program = tmp_path / "psij like"
