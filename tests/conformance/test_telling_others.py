@@ -51,6 +51,16 @@ def test_names_and_paths_stay_at_home_when_messages_do_not(report: dict[str, Any
 TAKEN = (201, '{"run_id": "RUN_ID", "status": "stored"}')
 
 
+def test_the_short_name_of_the_host_stays_at_home(report: dict[str, Any]) -> None:
+    report["site"]["host"] = "login1.cluster.example.org"
+    report["results"][0]["message"] = "login1.cluster.example.org, login1: and login10"
+    assert for_others(report, ("messages",))["results"][0]["message"] == "<host>, <host>: and login10"
+
+
+def test_what_is_no_part_of_a_report_stays_at_home(report: dict[str, Any]) -> None:
+    assert for_others({**report, "secret": "x"}) == for_others(report)
+
+
 class Dashboard(http.server.BaseHTTPRequestHandler):
     """Answers with what it is told to, one after the other."""
 

@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Collection, Mapping
 from http.client import HTTPException, IncompleteRead
+from importlib.resources import files
 from typing import Any
 
 import tenacity
@@ -37,9 +38,14 @@ def for_others(
     here = report.get("site", {})
     told = {"name": site, "institution": institution}
     told.update({name: here.get(name) for name in ("host", "user") if name in allowed})
-    hidden = {here.get(name): f"<{name}>" for name in ("host", "user") if name not in allowed and here.get(name)}
+    hidden = {here[name]: f"<{name}>" for name in ("host", "user") if name not in allowed and here.get(name)}
+    short = here.get("host", "").partition(".")[0]
+    if here.get("host") in hidden and short and not short.isdigit():  # that would be the beginning of an address
+        hidden[short] = "<host>"
+    schema = files("psij_like").joinpath("schemas", "conformance-report.schema.json").read_text(encoding="utf-8")
+    known = json.loads(schema)["properties"]
     return {
-        **report,
+        **{name: value for name, value in report.items() if name in known},
         "site": {name: value for name, value in told.items() if value},
         "results": [
             {
