@@ -61,11 +61,11 @@ Answers: TypeAlias = list[dict[str, object]]
 Targets: TypeAlias = list[Target]
 
 
-def serve(requests: Iterable[str], answers: TextIO, config: JobExecutorConfig | None = None) -> None:
+def serve(requests: Iterable[bytes], answers: TextIO, config: JobExecutorConfig | None = None) -> None:
     """Answer the requests, a line each, until there are no more.
 
     Args:
-        requests: lines of text, such as those of standard input.
+        requests: lines of UTF-8, such as those of `sys.stdin.buffer`.
         answers: what answers and notifications are written to.
         config: for the executors; the defaults of each if None.
     """
@@ -78,14 +78,14 @@ def serve(requests: Iterable[str], answers: TextIO, config: JobExecutorConfig | 
 
     door = _Door(send, config)
 
-    def answer(line: str) -> None:
+    def answer(line: bytes) -> None:
         try:
             with door.answering():
                 response = _response(line, door.methods)
                 if response is not None:
                     send(response.data)
         except Exception:
-            _log.exception("a request could not be answered: %.200s", line)
+            _log.exception("a request could not be answered: %.200r", line)
 
     with ThreadPoolExecutor(_AT_ONCE, "psij-like rpc") as workers:
         for line in requests:
@@ -93,9 +93,9 @@ def serve(requests: Iterable[str], answers: TextIO, config: JobExecutorConfig | 
                 workers.submit(answer, line)
 
 
-def _response(line: str, methods: dict[str, Callable[..., object]]) -> Any:
+def _response(line: bytes, methods: dict[str, Callable[..., object]]) -> Any:
     try:
-        request = JSONRPC20Request.from_data(json.loads(line))
+        request = JSONRPC20Request.from_data(json.loads(line.decode()))
     except (ValueError, RecursionError):
         return JSONRPC20Response(error=JSONRPCParseError()._data)
     except JSONRPCInvalidRequestException:
@@ -162,12 +162,10 @@ class _Door:
         self._executor(executor, url).cancel_bulk(self._meant(jobs))
 
     def hold(self, executor: str, jobs: Texts, url: str | None = None) -> None:
-        for job in self._meant(jobs):
-            self._executor(executor, url).hold(job)
+        self._each(self._executor(executor, url).hold, jobs)
 
     def release(self, executor: str, jobs: Texts, url: str | None = None) -> None:
-        for job in self._meant(jobs):
-            self._executor(executor, url).release(job)
+        self._each(self._executor(executor, url).release, jobs)
 
     def status(self, executor: str, jobs: Texts, url: str | None = None) -> dict[str, object]:
         found = self._executor(executor, url).status(_texts(jobs))
@@ -243,7 +241,7 @@ class _Door:
     # ---- parameters
 
     def _executor(self, name: str, url: str | None) -> JobExecutor:
-        key = (_of(str, "executor", name), url)
+        key = (_of(str, "executor", name), url if url is None else _of(str, "url", url))
         with self._lock:
             if key not in self._executors:
                 try:
@@ -251,6 +249,18 @@ class _Door:
                 except (ValueError, TypeError) as error:
                     raise _invalid(str(error)) from error
             return self._executors[key]
+
+    def _each(self, request: Callable[[Target], None], jobs: Texts) -> None:
+        """Make a request for each job, also when that of another fails; the error names those that failed."""
+        failures = []
+        for job in self._meant(jobs):
+            try:
+                request(job)
+            except SubmitException as error:
+                failures.append(error)
+        if failures:
+            message = "; ".join(map(str, failures))
+            raise SubmitException(message, transient=all(error.transient for error in failures))
 
     def _meant(self, jobs: Texts) -> Targets:
         return [self._jobs.get(text, text) for text in _texts(jobs)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from psij_like.testing import SimulatedCluster
 from spec.conftest import complaints
 
 PSIJ = [sys.executable, "-c", "from psij_like.cli.main import main; main()", "conformance"]
+# It may have been started with the signal ignored, as in the background of a script.
+HEEDING = [*PSIJ[:2], f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {PSIJ[2]}"]
 SIMULATED: dict[str, dict[str, Any]] = {
     "slurm": {},
     "pbs": {},
@@ -105,6 +108,20 @@ def test_grid_engine_passes(grid_engine: GridEngine, tmp_path: Path, server: Ser
     shown(server, passed(ran, tmp_path, "grid_engine"))
 
 
+def test_jobs_run_below_the_home_directory_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    command = [*PSIJ, "run", "--executor", "local", "--only", "quick_start"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=here)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert (home / ".psij-like" / "conformance" / "runs").is_dir()
+    assert list(here.iterdir()) == []
+
+
 def test_only_what_is_meant_runs(tmp_path: Path) -> None:
     ran = suite(tmp_path, "local", "--only", "C2", "--only", "odd_name")
     assert ran.returncode == 0
@@ -123,6 +140,10 @@ def test_only_what_is_meant_runs(tmp_path: Path) -> None:
         (["--executor", "slurm"], 4, "sbatch"),
         ([], 2, "--executor"),
         (["--executor", "local", "--patience", "0"], 2, "patience"),
+        (["--executor", "local", "--patience", "nan"], 2, "patience: nan is no length of time"),
+        (["--executor", "local", "--time-limit", "inf"], 2, "time_limit: inf is no length of time"),
+        (["--executor", "local", "--launcher", "srnu"], 2, "srun"),
+        (["--executor", "local", "--custom", "local.x=a\nb"], 2, "a line break"),
     ],
 )
 def test_what_can_not_begin_says_why(
@@ -142,6 +163,22 @@ def test_what_can_not_begin_says_why(
     assert not (tmp_path / "report" / "report.json").exists()
 
 
+def test_a_run_that_can_not_begin_leaves_no_report_of_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    for name in ("report.json", "report.html", "junit.xml"):
+        (tmp_path / "report" / name).write_text("of an earlier one")
+    assert suite(tmp_path, "local", "--only", "nothing-like-it").returncode == 5
+    left = {path.name: path.read_text() for path in (tmp_path / "report").iterdir()}
+    assert "report.json" not in left and "of an earlier one" not in left.values()
+
+
+def test_a_report_that_can_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = suite(tmp_path, "local", "--only", "quick_start", "--report", str(tmp_path / "file" / "report"))
+    assert (ran.returncode, "Traceback" in ran.stderr) == (4, False)
+    assert f"the report can not be written into {tmp_path / 'file' / 'report'}" in ran.stderr
+
+
 @pytest.mark.simulated
 def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
     with SimulatedCluster("slurm", seed=1) as cluster:
@@ -155,10 +192,8 @@ def test_a_queue_that_is_not_there(tmp_path: Path) -> None:
 def test_an_interrupted_run_leaves_no_job_behind(tmp_path: Path) -> None:
     with SimulatedCluster("slurm", seed=1) as cluster:
         where = ["--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")]
-        # It may have been started with the signal ignored, as in the background of a script.
-        heeding = [*PSIJ[:2], f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {PSIJ[2]}"]
         process = subprocess.Popen(
-            [*heeding, "conformance", "run", "--executor", "slurm", *where], stderr=subprocess.PIPE, text=True
+            [*HEEDING, "conformance", "run", "--executor", "slurm", *where], stderr=subprocess.PIPE, text=True
         )
         until(lambda: len(cluster.run("squeue", "-h").stdout.splitlines()) > 5)
         process.send_signal(signal.SIGINT)
@@ -170,6 +205,40 @@ def test_an_interrupted_run_leaves_no_job_behind(tmp_path: Path) -> None:
     assert not report["complete"]
     assert "unfinished" in {result["outcome"] for result in report["results"]}
     assert len(report["results"]) > 70
+
+
+@pytest.mark.simulated
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_job_is_not_left_behind(number: int, tmp_path: Path) -> None:
+    with SimulatedCluster("slurm", seed=1) as cluster:
+        cluster.fault("sbatch", kind="slow", seconds=1.5)
+        where = ["--directory", str(tmp_path / "jobs"), "--report", str(tmp_path / "report")]
+        process = subprocess.Popen([*HEEDING, "conformance", "run", "--executor", "slurm", *where])
+        until(lambda: list((tmp_path / "jobs").glob("jobs/*/*/*")) != [])  # it is being submitted
+        process.send_signal(number)
+        assert process.wait(60) == 2
+        assert cluster.run("squeue", "-h").stdout == ""
+    assert list((tmp_path / "jobs" / "runs").iterdir()) == []
+    assert list((tmp_path / "jobs" / "jobs").rglob("submit.*")) == []
+    report = report_of(tmp_path)
+    assert (report["complete"], {result["outcome"] for result in report["results"]}) == (False, {"unfinished"})
+
+
+@pytest.mark.simulated
+def test_a_first_job_of_which_nobody_knows_is_found_out_and_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatedCluster("slurm", seed=1, nodes=1, slots=1) as cluster:
+        cluster.run("sbatch", "--output=/dev/null", "--wrap=sleep 600")  # nothing else can start
+        dying = tmp_path / "bin" / "sbatch"
+        dying.parent.mkdir()
+        dying.write_text(f"#!/bin/sh\n'{shutil.which('sbatch')}' \"$@\"\nkill -9 $$\n")
+        dying.chmod(0o755)
+        monkeypatch.setenv("PATH", str(dying.parent), prepend=os.pathsep)
+        ran = suite(tmp_path, "slurm")
+        assert ran.returncode == 4, ran.stdout
+        assert "may have been accepted" in ran.stderr
+        assert cluster.run("squeue", "-h", "-o", "%T").stdout == "RUNNING\n"
 
 
 @pytest.fixture
@@ -192,7 +261,7 @@ def test_hostile_text_is_shown_as_text(hostile: Report) -> None:
 
 def test_a_third_party_runs_it_with_pytest(tmp_path: Path) -> None:
     suite = ["-p", "psij_like.conformance.plugin", "--pyargs", "psij_like.conformance.suite"]
-    options = ["--psij-executor", "local", "--psij-directory", str(tmp_path), "-k", "test_wait or test_list"]
+    options = ["--psij-executor", "local", "--psij-directory", "relative", "-k", "test_wait or test_list"]
     command = [sys.executable, "-m", "pytest", *suite, *options, "-c", os.devnull]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from dashboard.network import fill
 from dashboard.reports import places, report, result
 from dashboard.servers import Server, dashboard
 from psij_like.dashboard.database import Database
+from psij_like.dashboard.exporting import _Site
 from psij_like.dashboard.migrating import migrate
 
 
@@ -83,3 +85,30 @@ def test_names_do_not_lead_out_of_the_directory(server: Server, tmp_path: Path) 
         path for path in tmp_path.rglob("*") if path.is_file() and (tmp_path / "deep" / "pages") not in path.parents
     }
     assert {path.name.partition(".")[0] for path in outside} <= {"dashboard"}
+
+
+def test_a_page_that_can_not_be_made_is_left_out_and_named(server: Server, tmp_path: Path) -> None:
+    token, broken, good = server.token(), report(1)["run_id"], report(2)["run_id"]
+    server.send(report(1), token)
+    server.send(report(2), token)
+    with sqlite3.connect(server.database.removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "UPDATE report SET body = x'00' WHERE run_id = (SELECT id FROM run WHERE run_id = ?)", (broken,)
+        )
+    told = dashboard("export", tmp_path / "pages", database=server.database, code=1)
+    assert "1 pages can not be made" in told and f"/runs/{broken}" in told
+    assert (tmp_path / "pages" / "runs" / f"{good}.html").exists()
+    assert not (tmp_path / "pages" / "runs" / f"{broken}.html").exists()
+
+
+def test_no_two_pages_share_a_file() -> None:
+    queries = (
+        {"executor": "slurm-page-2"},
+        {"executor": "slurm", "page": "2"},
+        {"executor": "Slurm"},
+        {"executor": "?"},
+    )
+    files = [str(_Site().file(("/", tuple(query.items())))) for query in queries]
+    hashed = files[-1].removesuffix(".html").rpartition("-")[2]
+    files.append(str(_Site().file(("/", (("executor", hashed),)))))
+    assert len({file.lower() for file in files}) == 5

@@ -73,9 +73,14 @@ def test_the_same_content_is_the_same_report() -> None:
         (json.dumps(report(0, result(outcome="fine"))).encode(), r"results\[0\].outcome: 'fine' is not one of"),
         (json.dumps(report(0, result(requirements=["S1\n"]))).encode(), "not the number of a requirement"),
         (
-            json.dumps(report(0, result(requirements=[f"S{number}" for number in range(1001)]))).encode(),
-            "1001 requirements are named",
+            json.dumps(
+                report(0, *[result(requirements=[f"S{n}" for n in range(i, i + 50)]) for i in range(0, 1050, 50)])
+            ).encode(),
+            "1050 requirements are named",
         ),
+        (json.dumps(report(0, result(requirements=["S1"] * 51))).encode(), r"results\[0\].requirements: 51 are named"),
+        (json.dumps(report(run_id="a" * 32 + "\n")).encode(), "run_id: .* is not 32 hexadecimal digits"),
+        *((b"[" * depth + b"]" * depth, "the report") for depth in range(100, 1000, 50)),
         (json.dumps({**report(), "extra": 1}).encode(), "'extra' was unexpected"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from executors.support import until
 from psij_like.testing import SimulatedCluster
 from spec.conftest import complaints
 
@@ -144,6 +146,7 @@ def test_P4_jobs_go_on_when_the_input_ends(tmp_path: Path) -> None:
         ('{"jsonrpc": "2.0", "id": null, "method": "list", "params": {"executor": "slurmm"}}', -32602),
         ('{"jsonrpc": "2.0", "id": null, "method": "list", "params": {"executor": 5}}', -32602),
         ('{"jsonrpc": "2.0", "id": null, "method": "list", "params": {"executor": "local", "url": "x"}}', -32602),
+        ('{"jsonrpc": "2.0", "id": null, "method": "list", "params": {"executor": "local", "url": []}}', -32602),
         ('{"jsonrpc": "2.0", "id": null, "method": "cancel", "params": {"executor": "local", "jobs": "12"}}', -32602),
         ('{"jsonrpc": "2.0", "id": null, "method": "cancel", "params": {"executor": "local", "jobs": [1]}}', -32602),
         ('{"jsonrpc": "2.0", "id": null, "method": "status", "params": {"executor": "local", "jobs": ["x"]}}', -32002),
@@ -156,6 +159,55 @@ def test_P3_what_is_wrong_is_told_and_harms_nothing(talk: Talk, text: str, code:
     assert answer["error"]["code"] == code
     assert "executors" not in answer
     assert talk.result("list", executor="local") == []
+
+
+def test_P3_what_is_not_utf8_is_told_whatever_the_locale(tmp_path: Path) -> None:
+    spec = {"executable": "/bin/sh", "arguments": ["-c", f"printf é >'{tmp_path}/out'"]}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "submit", "params": {"executor": "local", "spec": spec}}
+    ran = subprocess.run(
+        [*COMMAND, "--work-directory", str(tmp_path / "work")],
+        input=b"\xff\n" + json.dumps(request, ensure_ascii=False).encode() + b"\n",
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1:strict"},
+    )
+    answers = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [answer["error"]["code"] for answer in answers if "error" in answer] == [-32700]
+    assert ran.stderr == b""
+    until(lambda: (tmp_path / "out").exists() and (tmp_path / "out").read_bytes() == "é".encode())
+
+
+def test_P4_what_was_asked_for_is_done_though_nobody_reads_the_answers(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--work-directory", str(tmp_path / "work")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    for number in range(10):
+        spec = {"executable": "/bin/sh", "arguments": ["-c", f"touch '{tmp_path}/{number}.done'"]}
+        params = {"executor": "local", "spec": spec}
+        request = {"jsonrpc": "2.0", "id": number, "method": "submit", "params": params}
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+    process.stdin.close()
+    assert (process.stderr.read(), process.wait(60)) == (b"", 0)
+    process.stderr.close()
+    until(lambda: len(list(tmp_path.glob("*.done"))) == 10)
+
+
+@pytest.mark.simulated
+def test_P2_one_job_that_can_not_be_held_does_not_keep_others_from_it(tmp_path: Path) -> None:
+    with SimulatedCluster("slurm", seed=1) as cluster:
+        (waiting,) = cluster.populate(1, running=0)
+        talk = Talk(tmp_path / "work")
+        told = talk.call("hold", executor="slurm", jobs=["999999", waiting, "888888"])["error"]
+        assert (told["code"], "999999" in told["message"], "888888" in told["message"]) == (-32002, True, True)
+        assert talk.result("status", executor="slurm", jobs=[waiting])[waiting]["metadata"]["reason"] == "held"
+        told = talk.call("release", executor="slurm", jobs=["999999", waiting, "888888"])["error"]
+        assert ("999999" in told["message"], "888888" in told["message"]) == (True, True)
+        talk.process.communicate(timeout=60)
 
 
 def test_P3_a_misspelt_executor_is_suggested(talk: Talk) -> None:

@@ -8,9 +8,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from psij_like.conformance.settings import Settings
 
 ALLOWABLE = ("messages", "host", "user", "paths")
 """What stays at home unless it may be sent."""
@@ -85,18 +88,21 @@ def run(only: tuple[str, ...], report: Path | None, **given: Any) -> None:
     """
     try:
         from psij_like.conformance import run as runner  # noqa: PLC0415 - it needs more than the command line does
-        from psij_like.conformance.settings import Settings, parse_custom  # noqa: PLC0415
     except ImportError as error:
         raise _extra(error) from error
-    try:
-        given["custom"] = parse_custom(given["custom"])
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    sys.exit(runner.run(_settings(given), only, report))
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    """What is tested, and with what. click.UsageError if it can not be."""
+    from psij_like.conformance.settings import Settings, parse_custom  # noqa: PLC0415 - only if it is called
+
     if given["directory"] is None:
         del given["directory"]
-    else:
-        given["directory"] = given["directory"].expanduser().absolute()
-    sys.exit(runner.run(Settings(**given), only, report))
+    try:
+        return Settings(**given | {"custom": parse_custom(given["custom"])})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 @command.command
@@ -112,10 +118,11 @@ def run(only: tuple[str, ...], report: Path | None, **given: Any) -> None:
     help="The directory of the project.",
 )
 @click.option("--show", is_flag=True, help="Only show what would be written.")
-def install(kind: str, to: str | None, allow: tuple[str, ...], into: Path, show: bool, **_: Any) -> None:
+def install(kind: str, to: str | None, allow: tuple[str, ...], into: Path, show: bool, **given: Any) -> None:
     """Write what makes a CI run the suite: cron, gitlab, github or jenkins. Nothing is overwritten."""
     from psij_like.conformance import install as installer  # noqa: PLC0415 - only if it is called
 
+    _settings(given)  # what is written can be run
     sending = [f"--to={to}", *(f"--allow={what}" for what in allow)] if to else []
     program = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).is_file() else "psij-like"
     text = installer.job(kind, _as_given(click.get_current_context()), program, sending)
@@ -128,6 +135,8 @@ def install(kind: str, to: str | None, allow: tuple[str, ...], into: Path, show:
         raise click.ClickException(
             f"{error.filename} is there already, and is left as it is; `--show` prints what to add"
         ) from error
+    except OSError as error:
+        raise click.ClickException(f"nothing can be written into {into}: {error}") from error
     click.echo(f"{path} is written. {installer.KINDS[kind].next_step.format(path=path.absolute())}")
 
 
@@ -180,7 +189,7 @@ def upload(
         click.echo(json.dumps(told, indent=1))
     if show:
         return
-    token = os.environ.get("PSIJ_DASHBOARD_TOKEN", "")
+    token = os.environ.get("PSIJ_DASHBOARD_TOKEN", "").strip()
     if not token:
         raise click.ClickException("PSIJ_DASHBOARD_TOKEN is not set; the dashboard's owner makes the token of a site")
     if not yes:

@@ -165,12 +165,17 @@ def export(url: str, directory: Path) -> None:
         with _extra():
             from psij_like.dashboard.exporting import ExportError, export_pages  # noqa: PLC0415
         try:
-            count = export_pages(database, directory)
+            count, left_out = export_pages(database, directory)
         except ExportError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
             raise click.ClickException(f"can not write into {directory}: {error}") from error
     click.echo(f"{count} files in {directory}; begin with {directory / 'index.html'}")
+    if left_out:
+        raise click.ClickException(
+            f"{len(left_out)} pages can not be made and are left out; ask the server for one, and its log tells why: "
+            + ", ".join(left_out)
+        )
 
 
 def _day(seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,4 +25,9 @@ def command(work_directory: Path | None) -> None:
     from psij_like.job_executor import JobExecutorConfig  # noqa: PLC0415 - only if it is called
 
     config = None if work_directory is None else JobExecutorConfig(work_directory=work_directory)
-    rpc.serve(sys.stdin, sys.stdout, config)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # nobody may read the answers any more; what was asked for is done
+    rpc.serve(sys.stdin.buffer, sys.stdout, config)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # and what is left of the answers is nothing to complain of at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

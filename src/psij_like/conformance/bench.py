@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from psij_like.conformance.settings import Settings
-from psij_like.exceptions import SubmitException
+from psij_like.exceptions import BulkSubmitException, SubmissionUnknownException, SubmitException
 from psij_like.job import Job
 from psij_like.job_attributes import JobAttributes
 from psij_like.job_executor import JobExecutor
@@ -48,6 +48,7 @@ class Bench:
         self._changed = threading.Condition()
         self._jobs: list[Job] = []
         self._given_up = False
+        self._unknown = False  # whether a job may have been submitted of which that is not known
         self.executor.set_job_status_callback(self._hear)
 
     # ---- jobs
@@ -76,14 +77,16 @@ class Bench:
         """Submit a job; it is cancelled when the test is over."""
         job = Job(spec)
         self.mind(job)
-        self.executor.submit(job)
+        with self._handing_over():
+            self.executor.submit(job)
         self._note(f"{job.id} submitted as {job.native_id}: {spec.executable} {spec.arguments or ''}")
         return job
 
     def submit_bulk(self, jobs: list[Job]) -> None:
         """Submit jobs together; they are cancelled when the test is over."""
         self.mind(*jobs)
-        self.executor.submit_bulk(jobs)
+        with self._handing_over():
+            self.executor.submit_bulk(jobs)
         self._note(f"{len(jobs)} jobs submitted: {', '.join(str(job.native_id) for job in jobs)}")
 
     def attach(self, native_id: str | None, executor: JobExecutor | None = None) -> Job:
@@ -159,6 +162,9 @@ class Bench:
 
     def tidy(self, *, keep: bool) -> None:
         """Cancel what has not ended, and remove the directory unless it is to be looked at."""
+        if self._unknown:
+            with self._noted("finding out what was submitted"):
+                self.executor.recover()
         left = [job for job in self._jobs if job.native_id is not None and not job.status.final]
         if left:
             with self._noted("cancelling what is left"):
@@ -167,6 +173,15 @@ class Bench:
             for job in left:
                 job.wait(timedelta(seconds=self._moment))
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _handing_over(self) -> Iterator[None]:
+        try:
+            yield
+        except SubmitException as error:
+            failures = error.failures.values() if isinstance(error, BulkSubmitException) else [error]
+            self._unknown |= any(isinstance(one, SubmissionUnknownException) for one in failures)
+            raise
 
     @contextlib.contextmanager
     def _noted(self, what: str) -> Iterator[None]:

@@ -49,6 +49,7 @@ class _Suite:
     def __init__(self, settings: Settings, report: Report) -> None:
         self.settings = settings
         self.report = report
+        self._first: Bench | None = None
         self._runs: dict[str, _Run] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, "conformance")
 
@@ -57,23 +58,20 @@ class _Suite:
         """Begin with all tests, if a job of the simplest kind is taken at all."""
         if session.config.option.collectonly or not session.items:
             return
-        first = self._first_job()
-        self.report.capabilities = first.executor.capabilities
+        self.report.capabilities = self._first_job().executor.capabilities
         for item in session.items:
             if isinstance(item, pytest.Function) and "bench" in inspect.signature(item.function).parameters:
                 self._begin(item)
-        first.tidy(keep=False)
 
     def _first_job(self) -> Bench:
         """Have a job taken, before many are sent. pytest.UsageError if it is not."""
         try:
-            bench = Bench(self.settings)
+            self._first = bench = Bench(self.settings)
         except OSError as error:
             raise pytest.UsageError(f"the directory for jobs can not be used: {error}") from error
-        try:
-            bench.submit(bench.spec("/bin/true"))
+        try:  # on a thread: there Ctrl-C does not tear it apart
+            self._threads.submit(bench.submit, bench.spec("/bin/true")).result()
         except (InvalidJobException, SubmitException) as error:
-            bench.tidy(keep=False)
             raise pytest.UsageError(f"a simple job can not be submitted here, so no other was: {error}") from error
         return bench
 
@@ -147,12 +145,15 @@ class _Suite:
         for run in self._runs.values():
             run.bench.give_up()
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Wait for what still runs, and close the report."""
         self._threads.shutdown()
+        if self._first is not None:
+            self._first.tidy(keep=False)
         told = {result.name for result in self.report.results}
         left = [item for item in session.items if item.name not in told]
-        for item in left if self._runs else ():  # else none was begun
+        begun = self._runs or exitstatus == pytest.ExitCode.INTERRUPTED
+        for item in left if begun else ():
             self.report.add(self._result(item, "unfinished", 0.0, "the run was interrupted"))
         self.report.close(complete=not left)
 

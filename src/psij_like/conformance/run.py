@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,10 +47,15 @@ def run(settings: Settings, only: Sequence[str] = (), directory: Path | None = N
         str(_SUITE),
     ]
     if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            _make_room(directory)
+        except OSError as error:
+            print(f"the report can not be written into {directory}: {error}", file=sys.stderr)
+            return 4
         options.append(f"--junitxml={directory / 'junit.xml'}")
     follower = _Follower(report, console, only)
-    code = int(pytest.main([*options, str(_SUITE)], plugins=[follower, plugin]))
+    with _interruptible():
+        code = int(pytest.main([*options, str(_SUITE)], plugins=[follower, plugin]))
     if code not in (0, 1, 2) or not report.results:
         return code
     if directory is not None:
@@ -58,6 +66,31 @@ def run(settings: Settings, only: Sequence[str] = (), directory: Path | None = N
     if not report.complete:
         return 2
     return 0 if report.passed else 1
+
+
+def _make_room(directory: Path) -> None:
+    """No report of an earlier run is to be taken for this one's."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("report.json", "report.html", "junit.xml"):
+        (directory / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Within it SIGTERM, and SIGHUP unless it is ignored (nohup), do what Ctrl-C does; once, as then all is tidied."""
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for number in heeded:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(number, interrupt) for number in heeded]
+    try:
+        yield
+    finally:
+        for number, handler in zip(heeded, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _write(report: Report, directory: Path) -> None:

@@ -22,7 +22,7 @@ from psij_like.dashboard.app import make_app
 from psij_like.dashboard.database import Database
 
 _BASE = "http://dashboard"
-_PLAIN = re.compile("[A-Za-z0-9_.-]{1,60}")
+_PLAIN = re.compile("[a-z0-9_.]{1,60}")  # no capitals: some file systems do not tell them apart
 _MARK = ".psij-like-dashboard"  # of a directory that an export made
 
 _Address: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
@@ -33,11 +33,14 @@ class ExportError(Exception):
     """It can not be written; the message says why."""
 
 
-def export_pages(database: Database, directory: Path) -> int:
-    """Write all pages below a directory and return how many files they are. Files of an earlier export are replaced.
+def export_pages(database: Database, directory: Path) -> tuple[int, list[str]]:
+    """Write all pages below a directory. Files of an earlier export are replaced.
+
+    Returns:
+        How many files were written, and the addresses of the pages that could not be made and are left out.
 
     Raises:
-        ExportError: if the directory holds something else, or a page can not be made.
+        ExportError: if the directory holds something else, the first page can not be made, or the database fails.
         OSError: if a file can not be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -48,22 +51,25 @@ def export_pages(database: Database, directory: Path) -> int:
     return asyncio.run(_export(database, directory))
 
 
-async def _export(database: Database, directory: Path) -> int:
+async def _export(database: Database, directory: Path) -> tuple[int, list[str]]:
     site = _Site()
-    transport = httpx.ASGITransport(make_app(database, links=site.links))
+    transport = httpx.ASGITransport(make_app(database, links=site.links), raise_app_exceptions=False)
+    written, left_out = 0, []
     async with httpx.AsyncClient(transport=transport, base_url=_BASE) as client:
-        written = 0
         for path, query in site.mentioned():
             answer = await client.get(quote(path), params=query)
             if answer.status_code != 200:
-                raise ExportError(f"the page {path} {dict(query)} can not be made: error {answer.status_code}")
+                if path == "/" or answer.status_code == 503:
+                    raise ExportError(f"the page {answer.url} can not be made: error {answer.status_code}")
+                left_out.append(str(answer.url).removeprefix(_BASE))
+                continue
             file = directory / site.file((path, query))
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_name(file.name + ".part")
             part.write_bytes(answer.content)
             os.replace(part, file)
             written += 1
-    return written
+    return written, left_out
 
 
 class _Site:
@@ -91,8 +97,8 @@ class _Site:
         kind = PurePosixPath(name).suffix
         stem = name.removesuffix(kind)
         for key, value in query:
-            plain = value if _PLAIN.fullmatch(value) else hashlib.sha256(value.encode()).hexdigest()[:16]
-            stem += f"-{key}-{plain}"
+            plain = value if _PLAIN.fullmatch(value) else "-" + hashlib.sha256(value.encode()).hexdigest()[:16]
+            stem += f"-{key}-{plain}"  # no plain value has a "-", so that no two addresses share a name
         return PurePosixPath(stem + (kind or ".html"))
 
     def links(self, request: Request) -> _FileLinks:

@@ -18,8 +18,10 @@ from referencing import Registry, Resource
 from psij_like.dashboard.outcomes import Outcome
 
 _LONGEST_NAME = 120  # characters of what is in an index
+_RUN_ID = re.compile("[0-9a-f]{32}")  # the schema's `$` lets a line break follow
 _REQUIREMENT = re.compile("[A-Z][0-9]{1,5}")
 _MOST_REQUIREMENTS = 1000  # the specification has under a hundred
+_MOST_OF_A_TEST = 50  # requirements
 _LONGEST_INTEGER = 18  # digits
 _AHEAD = 24 * 3600.0  # seconds that a clock may be ahead of ours
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no database takes these
@@ -98,7 +100,15 @@ def read_report(data: bytes, now: float) -> Report:
     Raises:
         ReportError: if it can not be kept.
     """
-    parsed = _clean(_parse(data))
+    try:
+        parsed = _clean(_parse(data))
+        _check(parsed)
+    except RecursionError as error:
+        raise ReportError("the report is nested too deeply") from error
+    return report_of(parsed, now)
+
+
+def _check(parsed: Any) -> None:
     if isinstance(parsed, dict):
         version = parsed.get("schema_version")
         if isinstance(version, int) and version > known_version():
@@ -109,8 +119,9 @@ def read_report(data: bytes, now: float) -> Report:
     wrong = next(_validator().iter_errors(parsed), None)  # one will do: finding all of many takes long
     if wrong is not None:
         raise ReportError(_sentence(wrong))
+    if not _RUN_ID.fullmatch(parsed["run_id"]):
+        raise ReportError(f"run_id: {parsed['run_id']!r} is not 32 hexadecimal digits")
     _check_requirements(parsed["results"])
-    return report_of(parsed, now)
 
 
 def report_of(parsed: dict[str, Any], now: float) -> Report:
@@ -142,8 +153,6 @@ def report_of(parsed: dict[str, Any], now: float) -> Report:
 def _parse(data: bytes) -> Any:
     try:
         return json.loads(data, parse_constant=_no_number, parse_float=_finite, parse_int=_integer)
-    except RecursionError as error:
-        raise ReportError("the report is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise ReportError(f"the report is not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -191,6 +200,12 @@ def _time(where: str, value: float, now: float) -> float:
 
 
 def _check_requirements(results: list[dict[str, Any]]) -> None:
+    for place, result in enumerate(results):
+        if len(result["requirements"]) > _MOST_OF_A_TEST:
+            raise ReportError(
+                f"results[{place}].requirements: {len(result['requirements'])} are named;"
+                f" {_MOST_OF_A_TEST} are allowed of one test"
+            )
     named = {requirement for result in results for requirement in result["requirements"]}
     if len(named) > _MOST_REQUIREMENTS:
         raise ReportError(f"results: {len(named)} requirements are named; {_MOST_REQUIREMENTS} are allowed")
