@@ -29,7 +29,7 @@ def fake(directory: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> No
 def test_a_machine_without_a_scheduler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PSIJ_EXECUTOR")
     (tmp_path / "bin").mkdir()
-    for name in ("sh", "bash", "hostname", "date"):
+    for name in ("sh", "bash", "uname", "date"):
         (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     found = findings()
