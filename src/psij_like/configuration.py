@@ -89,6 +89,11 @@ class Configuration:
         self._said = {**environment, **given}
         self._detected: Setting | None = None
 
+    @property
+    def detected(self) -> bool:
+        """Whether nobody has set the executor, so that it was detected."""
+        return self._detected is not None
+
     def detect(self) -> str:
         """The executor that is set, or else that of this machine's scheduler, for which the rest holds from then on.
 

@@ -70,7 +70,7 @@ def _findings(given: dict[str, Any], queue_name: str | None, account: str | None
         remedy = "name an executor with -e, or mend the configuration; see `psij-like config show`"
         yield checks.Finding("configuration", checks.BAD, error.format_message(), remedy)
         return
-    if executor.name == "local" and given["configured"].value("executor") is None:
+    if executor.name == "local" and given["configured"].detected:
         yield checks.NO_SCHEDULER
     place = executor.config.work_directory
     first = (partial(checks.directory, place), partial(checks.commands, executor), partial(checks.answer, executor))
