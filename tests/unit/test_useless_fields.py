@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from psij_like import Job, JobAttributes, JobExecutor, JobSpec, ResourceSpecV1
@@ -33,6 +35,7 @@ def test_it_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(asked, "_told", set())
+    caplog.set_level(logging.INFO, "psij_like")
     more = {"grid_engine.pe": "mpi"} if executor == "grid_engine" else None
     spec = JobSpec(
         "/bin/true",
@@ -52,6 +55,7 @@ def test_nothing_is_said_of_what_is_so_anyway(
     executor: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(asked, "_told", set())
+    caplog.set_level(logging.INFO, "psij_like")
     made = JobExecutor.get_instance(executor)
     assert isinstance(made, TrackedJobExecutor)
     made.plan(Job(JobSpec("/bin/true", resources=ResourceSpecV1(1, 1, 1, 1), attributes=JobAttributes(queue_name=""))))

@@ -32,4 +32,4 @@ def tell_of_useless(executor: str, spec: JobSpec, fields: FieldsAndReasons) -> N
     for field, value, reason in asked_for(spec, fields):
         if (executor, field) not in _told:
             _told.add((executor, field))
-            _log.warning("%s: %r changes nothing on %s: %s", field, value, executor, reason)
+            _log.info("%s: %r changes nothing on %s: %s", field, value, executor, reason)
