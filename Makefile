@@ -76,10 +76,10 @@ everything: $(INSTALLED)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 else
 everything: $(INSTALLED) lint
-	@.venv/bin/python -m pytest -m 'slurm or (edge and not simulated)' >.slurm.log 2>&1 & slurm=$$!; \
+	@.venv/bin/python -m pytest -m slurm >.slurm.log 2>&1 & slurm=$$!; \
 	.venv/bin/python -m pytest -m 'simulated and not slurm' >.simulated.log 2>&1 & simulated=$$!; \
-	.venv/bin/python -m pytest -m 'not slurm and not simulated and not edge'; code=$$?; \
-	wait $$slurm || code=1; echo; echo 'On real Slurm, and the edges:'; cat .slurm.log; \
+	.venv/bin/python -m pytest -m 'not slurm and not simulated'; code=$$?; \
+	wait $$slurm || code=1; echo; echo 'On real Slurm:'; cat .slurm.log; \
 	wait $$simulated || code=1; echo; echo 'On simulated schedulers:'; cat .simulated.log; exit $$code
 endif
 

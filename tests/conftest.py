@@ -23,8 +23,6 @@ settings.register_profile(
 )
 settings.load_profile("beside others")
 
-TESTS = Path(__file__).parent
-EDGES = frozenset({"cli", "dashboard", "docs", "integrations", "rpc"})  # folders of what is built upon the library
 SLURM_FIXTURES = frozenset({"shared_slurm", "slurm_cluster", "start_slurm"})
 
 
@@ -51,8 +49,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: -m slow runs it"))
         if SLURM_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slurm)
-        if EDGES & set(item.path.relative_to(TESTS).parts):
-            item.add_marker(pytest.mark.edge)
 
 
 def _started(accounting: bool, **options: int | str) -> Cluster:
