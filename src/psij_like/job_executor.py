@@ -6,7 +6,7 @@ import builtins
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
@@ -253,13 +253,7 @@ class JobExecutor(ABC):
             SubmitException: some were never submitted here, or their requests could not be delivered; the message names
                 them. All the others are being cancelled.
         """
-        failures: dict[Target, SubmitException] = {}
-        for job in several("jobs", jobs):
-            try:
-                self.cancel(job)
-            except SubmitException as error:
-                failures[job] = error
-        raise_failures(failures)
+        ask_each(self.cancel, several("jobs", jobs))
 
     def recover(self) -> builtins.list[Job]:
         """The jobs of earlier processes that the work directory remembers and whose end nobody has seen.
@@ -423,6 +417,21 @@ def several(field: str, jobs: Iterable[T]) -> builtins.list[T]:
     if isinstance(jobs, str | Job):
         raise wrong_type(field, jobs, "several jobs or native ids, such as a list")
     return builtins.list(jobs)
+
+
+def ask_each(request: Callable[[Target], object], jobs: Iterable[Target]) -> None:
+    """Make a request about each job, also when that about another one fails.
+
+    Raises:
+        SubmitException: some failed; see `raise_failures`.
+    """
+    failures: dict[Target, SubmitException] = {}
+    for job in jobs:
+        try:
+            request(job)
+        except SubmitException as error:
+            failures[job] = error
+    raise_failures(failures)
 
 
 def raise_failures(failures: Mapping[Target, SubmitException]) -> None:

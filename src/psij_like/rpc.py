@@ -41,7 +41,7 @@ from psij_like.exceptions import (
     SubmitException,
 )
 from psij_like.job import Job
-from psij_like.job_executor import JobExecutor, JobExecutorConfig, Target
+from psij_like.job_executor import JobExecutor, JobExecutorConfig, Target, ask_each
 from psij_like.job_status import JobStatus
 from psij_like.serialize import spec_from_dict, status_to_dict
 
@@ -162,10 +162,10 @@ class _Door:
         self._executor(executor, url).cancel_bulk(self._meant(jobs))
 
     def hold(self, executor: str, jobs: Texts, url: str | None = None) -> None:
-        self._each(self._executor(executor, url).hold, jobs)
+        ask_each(self._executor(executor, url).hold, self._meant(jobs))
 
     def release(self, executor: str, jobs: Texts, url: str | None = None) -> None:
-        self._each(self._executor(executor, url).release, jobs)
+        ask_each(self._executor(executor, url).release, self._meant(jobs))
 
     def status(self, executor: str, jobs: Texts, url: str | None = None) -> dict[str, object]:
         found = self._executor(executor, url).status(_texts(jobs))
@@ -249,18 +249,6 @@ class _Door:
                 except (ValueError, TypeError) as error:
                     raise _invalid(str(error)) from error
             return self._executors[key]
-
-    def _each(self, request: Callable[[Target], None], jobs: Texts) -> None:
-        """Make a request for each job, also when that of another fails; the error names those that failed."""
-        failures = []
-        for job in self._meant(jobs):
-            try:
-                request(job)
-            except SubmitException as error:
-                failures.append(error)
-        if failures:
-            message = "; ".join(map(str, failures))
-            raise SubmitException(message, transient=all(error.transient for error in failures))
 
     def _meant(self, jobs: Texts) -> Targets:
         return [self._jobs.get(text, text) for text in _texts(jobs)]

@@ -90,6 +90,12 @@ def test_jobs_are_held_and_released(slurm: SimulatedCluster) -> None:
     assert "hold" in psij("hold", job, code=1)
 
 
+def test_one_that_can_not_be_released_keeps_no_other(slurm: SimulatedCluster) -> None:
+    job = psij("submit", "--custom", "slurm.hold=", "--", "true").strip()
+    assert "999999" in psij("release", "999999", job, code=1)
+    assert "COMPLETED" in psij("wait", job)
+
+
 def test_what_would_be_submitted(slurm: SimulatedCluster) -> None:
     options = ("-q", "debug", "-n", "4", "-t", "90", "--memory", "2G", "--custom", "slurm.qos=high")
     script = psij("script", *options, "--", "./x", "secret")

@@ -14,7 +14,8 @@ from psij_like.cli.options import executor_of, takes_executor, told
 @click.argument("jobs", nargs=-1, required=True)
 def command(jobs: tuple[str, ...], **given: Any) -> None:
     """Let held JOBS start (native ids)."""
+    from psij_like.job_executor import ask_each  # noqa: PLC0415 - only if it is called
+
     with told():
         executor = executor_of(given)
-        for job in jobs:
-            executor.release(job)
+        ask_each(executor.release, jobs)
